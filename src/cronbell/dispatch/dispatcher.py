@@ -1,0 +1,116 @@
+"""The walk from a job and an attempt to an outcome: check the host, send, judge."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from itertools import islice
+
+from cronbell.clock import SYSTEM_CLOCK, Clock
+from cronbell.dispatch.outcome import outcome_of, refused
+from cronbell.dispatch.request import (
+    AttemptCall,
+    BadRequestError,
+    Prepared,
+    authorization,
+    parse_allowed,
+    prepare,
+)
+from cronbell.dispatch.transport import Failure, Transport
+from cronbell.domain import JobSpec, Outcome
+from cronbell.states import Reason, Status
+
+log = logging.getLogger("cronbell.dispatch")
+
+# Jobs whose prepared request is kept: about 10 MB. When more are called, all are prepared anew,
+# which costs a few microseconds each.
+MAX_PREPARED = 16_384
+
+# What becomes of a call for which no time is left; nothing was sent.
+TOO_LATE = Outcome(
+    status=Status.TIMED_OUT,
+    reason=Reason.TIMEOUT,
+    reason_data={"seconds": 0.0},
+    retry_kind="timeout",
+)
+
+
+class Dispatcher:
+    """Calls endpoints.
+
+    Args:
+        transport: the HTTP client.
+        secret: ``CRON_SECRET``; None or empty: no ``Authorization`` is sent.
+        allowed_hosts: the hosts that may be called and get the secret, as ``host`` (every port)
+            or ``host:port``. A job that names another gets the outcome ``HOST_NOT_ALLOWED`` and
+            nothing is sent.
+        clock: tells what a ``Retry-After`` date is counted from.
+
+    Raises:
+        BadRequestError: an allowed host is not one, or the secret cannot be sent in a header.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        secret: str | None,
+        allowed_hosts: frozenset[str],
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._transport = transport
+        self._credentials = authorization(secret)
+        self._allowed = frozenset(parse_allowed(host) for host in allowed_hosts)
+        self._clock = clock
+        self._prepared: dict[tuple[str, str, str], Prepared | Outcome] = {}
+
+    async def call(self, spec: JobSpec, call: AttemptCall, *, timeout: float) -> Outcome:  # noqa: ASYNC109
+        """Make one attempt and say what became of it.
+
+        Args:
+            spec: the job.
+            call: the attempt.
+            timeout: seconds for everything from resolving the name to the answer's last byte.
+
+        Returns:
+            The outcome, whatever happens; only ``asyncio.CancelledError`` passes. The endpoint
+            may go on working after that, and its connection lasts until ``timeout`` at most.
+        """
+        prepared = self._prepared.get((spec.url, spec.method, spec.schedule))
+        if prepared is None:
+            prepared = self._prepare(spec)
+        if isinstance(prepared, Outcome):
+            return prepared
+        authority = prepared.origin.authority
+        if not timeout > 0:  # also what is no number
+            return TOO_LATE
+        try:
+            received = await self._transport.send(prepared.request(call), timeout=timeout)
+            return outcome_of(received, authority=authority, timeout=timeout, now=self._clock.now)
+        except BadRequestError as error:
+            return refused(Reason.BAD_REQUEST, error=str(error))
+        except Exception as error:
+            # A fault of ours or of the transport's: the run still gets its outcome, and whatever
+            # was sent was sent.
+            log.exception("%s: the call failed unexpectedly", spec.name)
+            failure = Failure(Reason.PROTOCOL, f"unexpected {type(error).__name__}")
+            return outcome_of(failure, authority=authority, timeout=timeout, now=self._clock.now)
+
+    def warm(self, specs: Iterable[JobSpec]) -> None:
+        """Check and assemble jobs' requests ahead, so that a herd finds them ready."""
+        for spec in islice(specs, MAX_PREPARED):
+            self._prepare(spec)
+
+    def _prepare(self, spec: JobSpec) -> Prepared | Outcome:
+        prepared: Prepared | Outcome
+        try:
+            prepared = prepare(spec, self._credentials)
+        except BadRequestError as error:
+            prepared = refused(Reason.BAD_REQUEST, error=str(error))
+        else:
+            if not prepared.origin.is_among(self._allowed):
+                prepared = refused(Reason.HOST_NOT_ALLOWED, host=prepared.origin.authority)
+        if len(self._prepared) >= MAX_PREPARED:
+            self._prepared.clear()
+        self._prepared[spec.url, spec.method, spec.schedule] = prepared
+        return prepared
