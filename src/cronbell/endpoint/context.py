@@ -1,0 +1,138 @@
+"""What a job is given, and what it gives back."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from cronbell.clock import SYSTEM_CLOCK, Clock
+from cronbell.domain import Item
+
+log = logging.getLogger("cronbell.endpoint")
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """What a job returns when it did its work, or a part of it.
+
+    Attributes:
+        message: one line for people; may be a lazy translation.
+        data: more keys of the answer; what JSON can say.
+        partial: some of the work is left or failed. Past the deadline this is what makes the
+            difference between "goes on next time" and ``timed_out``.
+    """
+
+    message: object = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    partial: bool = False
+
+
+class JobContext:
+    """What a job knows about its run, and how it tells what it is doing.
+
+    Every method may be called from any thread of the job.
+
+    Args:
+        job: the job's name.
+        max_duration: seconds from now to the deadline.
+        run_id: the caller's id of the run; the idempotency key where it sent none.
+        scheduled_at: when the fire was due, aware; None for a call that no schedule made.
+        attempt: 1 for the first try.
+        dry_run: say what would be done, and do nothing.
+        clock: where the time comes from.
+        on_progress: told of each ``progress``.
+        on_log: told of each ``log``.
+    """
+
+    def __init__(
+        self,
+        job: str = "",
+        *,
+        max_duration: float = 300.0,
+        run_id: str = "",
+        scheduled_at: datetime | None = None,
+        attempt: int = 1,
+        dry_run: bool = False,
+        clock: Clock = SYSTEM_CLOCK,
+        on_progress: Callable[[int, int | None], None] | None = None,
+        on_log: Callable[[str], None] | None = None,
+    ) -> None:
+        self.job = job
+        self.run_id = run_id
+        self.scheduled_at = scheduled_at
+        self.attempt = attempt
+        self.dry_run = dry_run
+        self.clock = clock
+        self.deadline = clock.now() + timedelta(seconds=max_duration)
+        self._ends = clock.monotonic() + max_duration
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._items: list[Item] = []
+        self._on_progress = on_progress
+        self._on_log = on_log
+
+    def remaining(self) -> float:
+        """Return the seconds left until the deadline, 0 once it has passed.
+
+        It goes by the monotonic clock: setting the wall clock neither gives nor takes time.
+        """
+        return max(0.0, self._ends - self.clock.monotonic())
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether the job is to finish what it holds and return: deadline, or told to stop."""
+        return self._stop.is_set() or self.remaining() <= 0
+
+    def stop(self) -> None:
+        """Tell the job to stop; it reads ``should_stop``."""
+        self._stop.set()
+
+    def progress(self, done: int, total: int | None = None) -> None:
+        """Say how far the job is; call it as often as you like.
+
+        Raises:
+            ValueError: a number is negative.
+        """
+        if done < 0 or (total is not None and total < 0):
+            raise ValueError(f"progress({done}, {total}): neither number may be negative")
+        if self._on_progress is not None:
+            self._on_progress(done, total)
+
+    def log(self, message: object) -> None:
+        """Add a line to the run's page."""
+        text = str(message)
+        log.info("%s: %s", self.job, text)
+        if self._on_log is not None:
+            self._on_log(text)
+
+    def item(
+        self,
+        record_id: object,
+        *,
+        ok: bool,
+        status: int | None = None,
+        body: Any = None,
+        error: str = "",
+    ) -> None:
+        """Report one record handled; any that is not ``ok`` makes the run ``partial``.
+
+        Args:
+            record_id: the application's id of the record.
+            ok: whether it was handled.
+            status: HTTP status of the call made for it; 0 for a network error.
+            body: what came back, parsed; None where it was not JSON.
+            error: what went wrong; then the answer carries it instead of ``body``.
+        """
+        item = Item(record_id=str(record_id), ok=ok, status=status, body=body, error=str(error))
+        with self._lock:
+            self._items.append(item)
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """The records reported so far, in order."""
+        with self._lock:
+            return tuple(self._items)

@@ -1,0 +1,1 @@
+"""A small Django application with cron jobs, served by real processes in these tests."""

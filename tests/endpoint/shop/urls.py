@@ -1,0 +1,3 @@
+from cronbell.endpoint.django import cron_urls
+
+urlpatterns = cron_urls()
