@@ -1,0 +1,103 @@
+"""The runner process of ``cronbell up``: ``python -m cronbell.engine``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import django
+from django.conf import settings
+
+from cronbell.clock import SYSTEM_CLOCK
+from cronbell.config.loader import Config
+from cronbell.config.secrets import secrets_from_env
+from cronbell.dispatch import Dispatcher, PyreqwestTransport
+from cronbell.engine.watch import Watcher
+from cronbell.errors import CronbellError, describe
+from cronbell.server.lifeline import SUPERVISED, end_with_parent
+
+
+def main() -> int:
+    """Read the supervisor's arguments, run until told to stop; return the exit code."""
+    parser = argparse.ArgumentParser(prog="cronbell engine")
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--toml", type=Path)
+    parser.add_argument("--target", default=None)
+    parser.add_argument("--grace", type=float, default=30.0)
+    parser.add_argument("--lease", type=float, default=15.0)
+    arguments = parser.parse_args()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cronbell.server.settings")
+    if os.environ.get(SUPERVISED):
+        end_with_parent()
+    watcher = Watcher(arguments.config, arguments.toml, target=arguments.target)
+    try:
+        config = watcher.read()
+    except CronbellError as error:
+        sys.stderr.write(describe(error))
+        return 1
+    django.setup()
+    _run(_serve(config, watcher, grace=arguments.grace, lease=arguments.lease))
+    return 0
+
+
+def _run(main_task: Coroutine[Any, Any, None]) -> None:
+    with contextlib.suppress(ImportError):
+        import uvloop  # noqa: PLC0415 - not on every platform
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main_task)
+        return
+    asyncio.run(main_task)
+
+
+async def _serve(config: Config, watcher: Watcher, *, grace: float, lease: float) -> None:
+    from cronbell.engine.loop import Runner, RunnerSettings  # noqa: PLC0415 - after django.setup()
+
+    secrets = secrets_from_env(os.environ)
+    transport = PyreqwestTransport()
+
+    def dispatcher_for(changed: Config) -> Dispatcher:
+        return Dispatcher(
+            transport,
+            secret=secrets[0] if secrets else None,
+            allowed_hosts=changed.allowed_hosts,
+        )
+
+    runner = Runner(
+        config.jobs,
+        dispatcher_for(config),
+        clock=SYSTEM_CLOCK,
+        settings=RunnerSettings(
+            concurrency=config.concurrency, grace_seconds=grace, lease_seconds=lease
+        ),
+        directory=Path(settings.CRONBELL_DATA_DIR),
+        target=config.target,
+        watcher=watcher,
+        dispatcher_for=dispatcher_for,
+    )
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def told() -> None:
+        if stop.is_set():
+            # Told twice: end at once. Leases run out and the runs are rescued.
+            os._exit(130)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told)
+    try:
+        await runner.run(stop)
+    finally:
+        await transport.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,385 @@
+"""A runner: starts the parts, gives each its beat, and stops them in the right order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import random
+import secrets
+import socket
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.db import connections
+
+from cronbell.clock import Clock, from_micros, to_micros
+from cronbell.config.loader import Config
+from cronbell.dispatch import Dispatcher
+from cronbell.domain import JobSpec
+from cronbell.engine.executors.embedded import EmbeddedExecutor
+from cronbell.engine.keeper import Keeper
+from cronbell.engine.planner import Planner
+from cronbell.engine.pool import Pool
+from cronbell.engine.settle import Settler
+from cronbell.engine.watch import Watcher
+from cronbell.engine.writer import Writer
+from cronbell.runlog.jobs import live_configuration, live_jobs, spec_of, sync_jobs
+from cronbell.runlog.models import Job
+from cronbell.runlog.store import FireRow, RunStore
+from cronbell.runlog.wakeup import listen
+
+log = logging.getLogger("cronbell.engine")
+
+MICROS = 1_000_000
+PLAN_CHUNK = 500
+MOST_RECORDING = 3
+# Jobs made ready between two looks at the time: half a millisecond's work.
+WARM_CHUNK = 100
+# A fire that is due is in the run log after this at the latest, however busy the runner is.
+HOLD_SECONDS = 1.0
+# A change is live within two seconds: seen within this, read, and taken over before the next plan.
+WATCH_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerSettings:
+    """How a runner behaves.
+
+    Attributes:
+        concurrency: how many runs go on at once at most.
+        lease_seconds: how long a dead runner's runs stay its own; renewed at a third of it.
+        grace_seconds: how long running calls may take to end once the runner is told to stop.
+        poll_seconds: how often the run log is looked at when nobody pokes.
+    """
+
+    concurrency: int = 100
+    lease_seconds: float = 15.0
+    grace_seconds: float = 30.0
+    poll_seconds: float = 1.0
+
+
+class Runner:
+    """Plans and executes the jobs of one configuration.
+
+    Args:
+        specs: the jobs.
+        dispatcher: makes the calls.
+        clock: what time it is.
+        settings: see ``RunnerSettings``.
+        directory: the data directory, for the socket that wakes this runner; None for none.
+        target: the application's address, kept beside the jobs.
+        watcher: tells when the configuration files changed; None where they are not watched.
+        dispatcher_for: makes the dispatcher of a changed configuration (its hosts may differ).
+        rng: spreads retries.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[JobSpec],
+        dispatcher: Dispatcher,
+        *,
+        clock: Clock,
+        settings: RunnerSettings | None = None,
+        directory: Path | None = None,
+        target: str = "",
+        watcher: Watcher | None = None,
+        dispatcher_for: Callable[[Config], Dispatcher] | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.settings = settings or RunnerSettings()
+        self.clock = clock
+        self.directory = directory
+        self.watcher = watcher
+        self.dispatcher_for = dispatcher_for
+        self._changed: Config | None = None
+        self._target = target
+        self._generation = 0
+        self._stopping = False
+        self._recording: set[asyncio.Task[None]] = set()
+        self._behind = False
+        self._configured = specs
+        self.specs: dict[int, JobSpec] = {}
+        owner = f"{socket.gethostname()[:24]}:{os.getpid()}:{secrets.token_hex(8)}"
+        store = RunStore(owner)
+        self.writer = Writer(store, clock, prepare=lambda: _favour_indexes(store.using))
+        self.planner = Planner()
+        in_hand: dict[int, int] = {}
+        self.settler = Settler(self.writer, clock, in_hand, self._released)
+        self.executor = EmbeddedExecutor(
+            dispatcher,
+            self.specs,
+            clock,
+            rng or random.Random(),  # noqa: S311 - spreads retries
+        )
+        self.pool = Pool(
+            self.writer,
+            self.settler,
+            self.executor,
+            clock,
+            in_hand,
+            concurrency=self.settings.concurrency,
+            lease_seconds=self.settings.lease_seconds,
+        )
+        self.keeper = Keeper(
+            self.writer,
+            clock,
+            in_hand,
+            self.pool.drop,
+            lease_seconds=self.settings.lease_seconds,
+        )
+        self.ready = asyncio.Event()
+        self._poked = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until ``stop`` is set, then drain within the grace period."""
+        self.writer.start()
+        await self._load()
+        await self.keeper.register(len(self.specs))
+        beats = [
+            self._plan_forever(),
+            self.pool.claim_forever(),
+            self._every(self.settings.lease_seconds / 3, self.keeper.renew),
+            self._every(self.settings.poll_seconds, self._rescue),
+            self._every(WATCH_SECONDS, self._watch),
+            self._hear_pokes(),
+        ]
+        tasks = [asyncio.create_task(self._guard(beat)) for beat in beats]
+        self.ready.set()
+        log.info("runner %s is up with %d jobs", self.keeper.id, len(self.specs))
+        try:
+            await stop.wait()
+        finally:
+            await self._shut_down(tasks)
+
+    async def _load(self) -> None:
+        now = self.clock.micros()
+        target, who = self._target, self.keeper.id
+
+        def sync(_store: RunStore) -> tuple[dict[str, Job], int]:
+            jobs = sync_jobs(self._configured, from_micros(now), target=target, applied_by=who)
+            return jobs, _generation()
+
+        jobs, self._generation = await self.writer.submit(sync)
+        by_name = {spec.name: spec for spec in self._configured}
+        self._put_into_force([(job, by_name[name]) for name, job in jobs.items()])
+
+    def _put_into_force(self, jobs: list[tuple[Job, JobSpec]]) -> None:
+        self.specs.clear()
+        self.specs.update({job.pk: spec for job, spec in jobs})
+        self.executor.dispatcher.warm(spec for _, spec in jobs)
+        self.planner.load((job.pk, spec, to_micros(job.cursor_at)) for job, spec in jobs)
+
+    async def _follow(self) -> None:
+        """Take over what ``cronbell apply`` or another runner has brought into force."""
+
+        def read(_store: RunStore) -> tuple[list[tuple[Job, JobSpec]], int]:
+            return [(job, spec_of(job)) for job in live_jobs().values()], _generation()
+
+        jobs, self._generation = await self.writer.submit(read)
+        self._put_into_force(jobs)
+        await self.keeper.report_configuration(len(jobs), "")
+        log.info("the configuration was changed elsewhere: %d jobs", len(jobs))
+
+    async def _plan_forever(self) -> None:
+        while not self._stopping:
+            if self._changed is not None:
+                await self._take_over(self._changed)
+            elif self._behind:
+                self._behind = False
+                await self._follow()
+            if await self.plan_once():
+                continue
+            self.pool.wake()
+            await self._nap()
+
+    async def _watch(self) -> None:
+        """Look at the configuration files; a good change is taken over between two plans."""
+        if self.watcher is None:
+            return
+        found = await asyncio.to_thread(self.watcher.look)
+        if found is None:
+            return
+        if found.config is None:
+            await self.keeper.report_configuration(None, found.fault)
+        else:
+            self._changed = found.config
+            self._poked.set()
+
+    async def _take_over(self, config: Config) -> None:
+        """Put a changed configuration into force: runs that go on end as they began."""
+        self._changed = None
+        self._configured = config.jobs
+        self._target = config.target
+        if self.dispatcher_for is not None:
+            self.executor.dispatcher = self.dispatcher_for(config)
+        self.pool.concurrency = config.concurrency
+        await self._load()
+        await self.keeper.report_configuration(len(self.specs), "")
+
+    async def plan_once(self) -> bool:
+        """Record the fires that are due now; say whether there were any."""
+        now = self.clock.micros()
+        due = self.planner.next_due()
+        if due is None or due * MICROS > now:
+            return False
+        room = self.pool.room()
+        held = (now - due * MICROS) / MICROS
+        if held < HOLD_SECONDS and not self.pool.roomy():
+            # A herd that is quick to send is planned as fast as it is sent, each fire recorded
+            # and started in one commit; one that is slow is recorded all the same, to wait.
+            if self._recording:
+                await asyncio.wait(self._recording, return_when=asyncio.FIRST_COMPLETED)
+            else:
+                await self.pool.wait_for_room(HOLD_SECONDS - held)
+            return True
+        limit = PLAN_CHUNK if held >= HOLD_SECONDS else min(room, PLAN_CHUNK)
+        rows = self.planner.plan(now, limit, room)
+        if not rows:
+            return True
+        # The next fires are planned while these are being committed; a few commits ahead at most.
+        self.pool.expected += sum(row.start for row in rows)
+        task = asyncio.create_task(self._guard(self._record_and_wake(rows, now)))
+        self._recording.add(task)
+        task.add_done_callback(self._recording.discard)
+        if len(self._recording) >= MOST_RECORDING:
+            await asyncio.wait(self._recording, return_when=asyncio.FIRST_COMPLETED)
+        return True
+
+    async def _record_and_wake(self, rows: list[FireRow], now: int) -> None:
+        try:
+            await self._record(rows, now)
+        finally:
+            self.pool.expected -= sum(row.start for row in rows)
+        if not all(row.start for row in rows):
+            self.pool.wake()
+
+    async def _record(self, rows: list[FireRow], now: int) -> None:
+        expires = now + int(self.settings.lease_seconds * MICROS)
+        try:
+            recorded = await self.writer.submit(
+                lambda store: store.record_fires(rows, now, expires)
+            )
+        except Exception:
+            jobs = {row.job_id for row in rows}
+            if len(jobs) > 1:
+                # One job's rows are at fault: the others must not wait for it.
+                for job_id in jobs:
+                    await self._record([row for row in rows if row.job_id == job_id], now)
+                return
+            log.exception("job %d cannot be planned and is set aside", rows[0].job_id)
+            return
+        self.pool.take(recorded.started)
+        self.planner.planned(row for row in rows if row.job_id in recorded.moved)
+        elsewhere = {row.job_id for row in rows} - recorded.moved
+        if elsewhere:
+            self.planner.moved(await self.writer.submit(lambda _store: _cursors(elsewhere)))
+
+    async def _nap(self) -> None:
+        """Wait for the next fire, a poke, or the poll, whichever comes first."""
+        if self.planner.warm(WARM_CHUNK):
+            await self.clock.wait(0)
+            return
+        due = self.planner.next_due()
+        wait = self.settings.poll_seconds
+        if due is not None:
+            wait = min(wait, max(0.0, (due * MICROS - self.clock.micros()) / MICROS))
+        timer = asyncio.ensure_future(self.clock.wait(wait))
+        poked = asyncio.ensure_future(self._poked.wait())
+        try:
+            await asyncio.wait({timer, poked}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            timer.cancel()
+            poked.cancel()
+        self._poked.clear()
+
+    def _released(self, due: int) -> None:
+        delay = max(0.0, (due - self.clock.micros()) / MICROS)
+        if delay < self.settings.poll_seconds:
+            asyncio.get_running_loop().call_later(delay, self.pool.wake)
+
+    async def _rescue(self) -> None:
+        generation = await self.writer.submit(lambda _store: _generation())
+        if generation != self._generation:
+            self._behind = True
+            self._poked.set()
+        rescued = await self.keeper.rescue()
+        if rescued.runs or rescued.unknown or rescued.cancelled:
+            self.pool.wake()
+
+    async def _every(self, seconds: float, step: Callable[[], Awaitable[object]]) -> None:
+        while True:
+            try:
+                await step()
+            except Exception:
+                log.exception("a beat failed and is repeated")
+            await self.clock.wait(seconds)
+
+    async def _hear_pokes(self) -> None:
+        heard = None if self.directory is None else listen(self.directory)
+        if heard is None:
+            return
+        receiver, path = heard
+        try:
+            while True:
+                await asyncio.get_running_loop().sock_recv(receiver, 16)
+                self._poked.set()
+        finally:
+            receiver.close()
+            path.unlink(missing_ok=True)
+
+    async def _guard(self, beat: Coroutine[Any, Any, None]) -> None:
+        # A part that ends by an error would leave a runner that looks alive and does nothing;
+        # the process ends instead and the supervisor starts it anew.
+        try:
+            await beat
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.critical("a part of the runner failed; the runner ends", exc_info=True)
+            os._exit(70)
+
+    async def _shut_down(self, tasks: list[asyncio.Task[None]]) -> None:
+        planner, *others = tasks
+        # Not cancelled: what it is recording now it may also have started.
+        self._stopping = True
+        self._poked.set()
+        await asyncio.wait({planner}, timeout=self.settings.grace_seconds)
+        if self._recording:
+            await asyncio.wait(self._recording, timeout=self.settings.grace_seconds)
+        planner.cancel()
+        await self.pool.stop(self.settings.grace_seconds)
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        with contextlib.suppress(Exception):
+            await self.keeper.leave()
+        await self.writer.stop()
+        log.info("runner %s has stopped", self.keeper.id)
+
+
+def _generation() -> int:
+    configuration = live_configuration()
+    return 0 if configuration is None else configuration.generation
+
+
+def _cursors(job_ids: set[int]) -> dict[int, int]:
+    rows = Job.objects.filter(pk__in=job_ids).values_list("pk", "cursor_at")
+    return {pk: to_micros(cursor) for pk, cursor in rows}
+
+
+def _favour_indexes(using: str) -> None:
+    """Keep PostgreSQL from scanning the whole log to settle a batch.
+
+    It cannot know how few rows a JSON parameter holds, and with statistics that lag behind a
+    growing table it picks plans that take seconds; every statement of the writer has its index.
+    """
+    connection = connections[using]
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
+            )

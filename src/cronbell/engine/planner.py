@@ -1,0 +1,232 @@
+"""Due fires to rows: which job is due when, and what each due fire becomes.
+
+The planner keeps one integer a job, its next fire, in a heap. It never asks "does this minute
+match": it asks the schedule for the fires between the job's cursor (every fire up to there has
+its row) and now. Rows and cursors move in one transaction, so a crash in between loses nothing:
+the next planner starts from the same cursor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from cronbell.domain import Delivery, JobSpec, Overlap, fire_key_at
+from cronbell.errors import ScheduleError
+from cronbell.runlog.store import FireRow
+from cronbell.schedule import Schedule, schedule_of
+from cronbell.schedule.policy import Plan, plan_fires
+from cronbell.states import Reason, Status
+
+log = logging.getLogger("cronbell.engine.planner")
+
+MICROS = 1_000_000
+# Seconds a fire may be late without counting as one that no runner was up for.
+GRACE = 60
+OVERLAP = Reason.OVERLAP.value
+
+
+@dataclass(slots=True)
+class PlannedJob:
+    """A job as the planner knows it; ``cursor`` and ``delay`` (its jitter) in microseconds."""
+
+    id: int
+    spec: JobSpec
+    schedule: Schedule
+    cursor: int
+    delay: int
+    due: int | None = None  # epoch second of the next fire; an older entry in the heap is void
+    following: int | None = None  # the fire after ``due``
+    key: str = ""  # of the fire at ``due``
+
+
+class Planner:
+    """Knows every enabled job's next fire and turns due ones into rows."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[int, PlannedJob] = {}
+        self._heap: list[tuple[int, int]] = []
+        self._cold: list[PlannedJob] = []
+
+    def load(self, jobs: Iterable[tuple[int, JobSpec, int]]) -> None:
+        """Replace what is planned.
+
+        Args:
+            jobs: (id, definition, cursor in microseconds) of every configured job.
+        """
+        self.jobs.clear()
+        self._heap.clear()
+        self._cold.clear()
+        for job_id, spec, cursor in jobs:
+            if not spec.enabled:
+                continue
+            try:
+                schedule = schedule_of(spec)
+            except ScheduleError:
+                # The loader judged it; an older row of another version may still hold one that
+                # this version refuses. One bad job must not stop the others.
+                log.exception("job %s is not scheduled", spec.name)
+                continue
+            self.jobs[job_id] = PlannedJob(job_id, spec, schedule, cursor, jitter_of(spec))
+            self._push(job_id)
+
+    def next_due(self) -> int | None:
+        """Return the epoch second of the earliest fire not yet planned."""
+        return self._heap[0][0] if self._heap else None
+
+    def plan(self, now: int, limit: int, room: int = 0) -> list[FireRow]:
+        """Take due jobs off the heap and return the rows that account for their fires.
+
+        The jobs stay off until ``planned`` or ``moved`` puts them back with their cursor.
+
+        Args:
+            now: microseconds.
+            limit: at most this many jobs.
+            room: so many of the fires may be started at once; the others wait to be claimed.
+        """
+        rows: list[FireRow] = []
+        for _ in range(limit):
+            if not self._heap or self._heap[0][0] * MICROS > now:
+                break
+            due, job_id = heapq.heappop(self._heap)
+            job = self.jobs.get(job_id)
+            if job is None or job.due != due:
+                continue
+            _warm(job)
+            another = job.following is not None and job.following * MICROS <= now
+            if another or now > (due + GRACE) * MICROS:
+                rows.extend(rows_for(job, now))
+                continue
+            # By far the most frequent case, and the only one a herd meets: one fire, on time.
+            start = room > 0 and not job.delay
+            room -= start
+            rows.append(fire_row(job, due, now, cursor_new=due * MICROS, start=start))
+        return rows
+
+    def planned(self, rows: Iterable[FireRow]) -> None:
+        """Put jobs back whose rows are committed."""
+        for job_id, cursor in {row.job_id: row.cursor_new for row in rows}.items():
+            self._move(job_id, cursor)
+
+    def moved(self, cursors: Mapping[int, int]) -> None:
+        """Put jobs back whose cursor another runner has moved, where it now is."""
+        for job_id, cursor in cursors.items():
+            self._move(job_id, cursor)
+
+    def _move(self, job_id: int, cursor: int) -> None:
+        job = self.jobs.get(job_id)
+        if job is not None:
+            job.cursor = cursor
+            self._push(job_id)
+
+    def _push(self, job_id: int) -> None:
+        job = self.jobs[job_id]
+        if job.following is not None and job.cursor == (job.due or 0) * MICROS:
+            job.due = job.following
+        else:
+            job.due = job.schedule.next(job.cursor // MICROS)
+        job.following, job.key = None, ""
+        if job.due is not None:
+            self._cold.append(job)
+            heapq.heappush(self._heap, (job.due, job_id))
+
+    def warm(self, limit: int) -> bool:
+        """Work out what the next rows will need, while there is time; say whether more is left.
+
+        Args:
+            limit: for so many jobs.
+        """
+        for _ in range(min(limit, len(self._cold))):
+            _warm(self._cold.pop())
+        return bool(self._cold)
+
+
+def _warm(job: PlannedJob) -> None:
+    if job.due is not None and not job.key:
+        job.following = job.schedule.next(job.due)
+        job.key = fire_key_at(job.spec.path, job.spec.schedule, job.due)
+
+
+def jitter_of(spec: JobSpec) -> int:
+    """Return by how many microseconds a job's fires are sent later than due.
+
+    It is the job's own and always the same, so that the distance between two fires is kept; jobs
+    with the same schedule spread over the whole of their jitter.
+    """
+    digest = hashlib.sha256(spec.name.encode()).digest()
+    share = int.from_bytes(digest[:8], "big") / 2**64
+    return int(share * spec.jitter * MICROS)
+
+
+def rows_for(job: PlannedJob, now: int) -> list[FireRow]:
+    """Return the rows that account for every fire of a job between its cursor and now."""
+    plan: Plan = plan_fires(
+        job.schedule,
+        job.cursor // MICROS,
+        now // MICROS,
+        window=job.spec.catch_up_window,
+        grace=GRACE,
+        catch_up=job.spec.catch_up,
+    )
+    cursor_new = plan.cursor * MICROS
+    rows: list[FireRow] = []
+    if plan.missed is not None:
+        missed = plan.missed
+        rows.append(
+            fire_row(
+                job,
+                missed.last,
+                now,
+                cursor_new=cursor_new,
+                status=Status.MISSED,
+                reason=Reason.OUTAGE.value,
+            )._replace(missed_first_at=missed.first * MICROS, missed_count=missed.count)
+        )
+    last = len(plan.due) - 1
+    for position, second in enumerate(plan.due):
+        # Of several fires due at once (the runner was held up for seconds) each meets those
+        # before it still going on; where the newest wins, the others need not be begun.
+        if job.spec.overlap is Overlap.CANCEL_RUNNING and position < last:
+            status, reason, ahead = Status.SKIPPED, OVERLAP, 0
+        elif job.spec.overlap is Overlap.CANCEL_RUNNING:
+            status, reason, ahead = Status.PENDING, "", 0
+        else:
+            status, reason, ahead = Status.PENDING, "", position
+        row = fire_row(job, second, now, cursor_new=cursor_new, status=status, reason=reason)
+        rows.append(row._replace(ahead=ahead))
+    return rows
+
+
+def fire_row(
+    job: PlannedJob,
+    second: int,
+    now: int,
+    *,
+    cursor_new: int,
+    status: Status = Status.PENDING,
+    reason: str = "",
+    start: bool = False,
+) -> FireRow:
+    """Return the row of one fire; ``second`` in epoch seconds, the other instants in micros."""
+    scheduled_at = second * MICROS
+    available_at = scheduled_at + job.delay
+    return FireRow(
+        job.id,
+        job.cursor,
+        cursor_new,
+        job.key if second == job.due else fire_key_at(job.spec.path, job.spec.schedule, second),
+        scheduled_at,
+        status,
+        reason,
+        max(now, available_at) + int(job.spec.deadline * MICROS),
+        None,
+        0,
+        available_at,
+        job.spec.overlap,
+        0,
+        job.spec.delivery is Delivery.AT_MOST_ONCE,
+        start,
+    )

@@ -1,0 +1,291 @@
+"""Outcomes to rows: the one place where what happened becomes what is stored.
+
+``decide`` is pure: given a claimed run and the outcome of its attempt it says whether the run
+ends or is tried again and when. ``Settler`` gathers decisions and has the writer commit them a
+batch at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cronbell.clock import Clock
+from cronbell.dispatch import retry_delay
+from cronbell.domain import JobSpec, Outcome, Overlap
+from cronbell.engine.writer import Writer
+from cronbell.runlog.recorder import details_of, item_rows
+from cronbell.runlog.store import (
+    AttemptRow,
+    Claimed,
+    FinishRow,
+    ItemRow,
+    ReleaseRow,
+    RunStore,
+)
+from cronbell.states import Reason, Status
+
+log = logging.getLogger("cronbell.engine.settle")
+
+MICROS = 1_000_000
+# Finishes are held back this long so that many share a commit; a person does not notice.
+GATHER_SECONDS = 0.02
+# Failures before the first byte of a request was written.
+NEVER_SENT = frozenset({Reason.CONNECT, Reason.DNS})
+QUEUING = frozenset({Overlap.QUEUE_ONE, Overlap.QUEUE_ALL})
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The run is over."""
+
+    row: FinishRow
+    items: list[ItemRow]
+    # Another run of the job may be waiting for this one's end.
+    awaited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The run is tried again at ``row.available_at``."""
+
+    row: ReleaseRow
+    attempt: AttemptRow | None
+
+
+def decide(
+    run: Claimed,
+    spec: JobSpec | None,
+    outcome: Outcome,
+    *,
+    started_at: int,
+    finished_at: int,
+    jitter: float,
+) -> Finish | Release:
+    """Say what becomes of a run after an attempt.
+
+    An endpoint that asks to be left alone (409, 429, 503 with Retry-After) is asked again with
+    the same attempt number; a failure is retried by the job's policy; neither past the deadline.
+    A run that is delivered at most once is tried again only where nothing can have been sent.
+
+    Args:
+        run: the run as claimed.
+        spec: its job; None where that left the configuration.
+        outcome: what the attempt came to.
+        started_at: microseconds, when the request was sent.
+        finished_at: microseconds.
+        jitter: in [0, 1), spreads retries.
+    """
+    if outcome.status is Status.SUCCESS:
+        return Finish(
+            _finish(run, outcome, started_at, finished_at), item_rows(run.id, outcome.items)
+        )
+    wait = None if run.at_most_once else outcome.ask_again_after
+    next_attempt = run.attempt
+    may_retry = not run.at_most_once or outcome.reason in NEVER_SENT
+    if wait is None and may_retry and outcome.retry_kind and spec is not None:
+        if outcome.retry_kind in spec.retry.retry_on:
+            wait = retry_delay(spec.retry, run.attempt, jitter)
+        next_attempt = run.attempt + 1
+    if wait is not None and finished_at + int(wait * MICROS) < run.deadline_at:
+        return Release(
+            ReleaseRow(run.id, run.term, finished_at + int(wait * MICROS), next_attempt),
+            _attempt(run, outcome, started_at, finished_at),
+        )
+    return Finish(
+        _finish(run, outcome, started_at, finished_at),
+        item_rows(run.id, outcome.items),
+        awaited=spec is None or spec.overlap in QUEUING,
+    )
+
+
+def _attempt(
+    run: Claimed, outcome: Outcome, started_at: int, finished_at: int
+) -> AttemptRow | None:
+    if outcome.reason is Reason.STILL_WORKING:
+        # Asked every few seconds while the endpoint works: that is no attempt.
+        return None
+    return AttemptRow(
+        run_id=run.id,
+        term=run.term,
+        number=run.attempt,
+        started_at=started_at,
+        finished_at=finished_at,
+        reason=outcome.reason.value if outcome.reason else "",
+        reason_data=dict(outcome.reason_data),
+        http_status=outcome.http_status,
+    )
+
+
+def _finish(run: Claimed, outcome: Outcome, started_at: int, finished_at: int) -> FinishRow:
+    return FinishRow(
+        id=run.id,
+        term=run.term,
+        status=outcome.status,
+        reason=outcome.reason or "",
+        reason_data=dict(outcome.reason_data),
+        http_status=outcome.http_status,
+        started_at=started_at,
+        finished_at=finished_at,
+        details=details_of(outcome),
+        body=outcome.body,
+        items_total=len(outcome.items),
+        items_failed=sum([not item.ok for item in outcome.items]) if outcome.items else 0,
+    )
+
+
+@dataclass(slots=True)
+class _Batch:
+    finishes: list[Finish] = field(default_factory=list)
+    releases: list[Release] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.finishes) + len(self.releases)
+
+    def ids(self) -> list[int]:
+        return [each.row.id for each in self.finishes] + [each.row.id for each in self.releases]
+
+
+class Settler:
+    """Gathers decisions and commits them together.
+
+    Args:
+        writer: the run log's writer.
+        clock: paces the commits.
+        in_hand: terms by id of the runs claimed and not yet settled; settled ones are taken out.
+        released: called after runs were given back, or ended that others may have waited for,
+            with the earliest moment (microseconds) at which there may be something to claim.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        clock: Clock,
+        in_hand: dict[int, int],
+        released: Callable[[int], None],
+    ) -> None:
+        self.writer = writer
+        self.in_hand = in_hand
+        self.clock = clock
+        self.released = released
+        self._batch = _Batch()
+        self._flusher: asyncio.Task[None] | None = None
+
+    def settle(self, decision: Finish | Release) -> None:
+        """Take a decision; it is committed within about ``GATHER_SECONDS``."""
+        if isinstance(decision, Finish):
+            self._batch.finishes.append(decision)
+        else:
+            self._batch.releases.append(decision)
+        if self._flusher is None:
+            self._flusher = asyncio.create_task(self._flush())
+
+    async def drain(self) -> None:
+        """Wait until everything taken so far is committed."""
+        while self._flusher is not None:
+            await self._flusher
+
+    async def _flush(self) -> None:
+        try:
+            while True:
+                await self.clock.wait(GATHER_SECONDS)
+                if not len(self._batch):
+                    return
+                batch, self._batch = self._batch, _Batch()
+                await self._commit(batch)
+                for run_id in batch.ids():
+                    self.in_hand.pop(run_id, None)
+        finally:
+            self._flusher = None
+
+    async def _commit(self, batch: _Batch) -> None:
+        try:
+            ended, given = await self.writer.submit(
+                lambda store: _write(store, batch), durable=False
+            )
+        except Exception:
+            if len(batch) > 1:
+                # One row the store refuses must not keep the others from being settled.
+                for single in _split(batch):
+                    await self._commit(single)
+            else:
+                log.exception("a run's end could not be stored as it was")
+                await self._commit_bare(batch)
+            return
+        late = len(batch) - len(ended) - len(given)
+        if late:
+            log.warning("%d finishes came after their lease was lost and changed nothing", late)
+        if any(finish.awaited for finish in batch.finishes):
+            self.released(self.clock.micros())
+        if batch.releases:
+            self.released(min(release.row.available_at for release in batch.releases))
+
+    async def _commit_bare(self, batch: _Batch) -> None:
+        """Store that a run ended, without the text or items that the store refused."""
+        rows = [
+            finish.row._replace(
+                reason_data={}, body="", details=ascii(finish.row.details)[:1000],
+                items_total=0, items_failed=0,
+            )
+            for finish in batch.finishes
+        ]  # fmt: skip
+        if not rows:
+            return
+        try:
+            await self.writer.submit(lambda store: store.finish(rows, []))
+        except Exception:
+            log.exception("run %d stays with its lease until it is rescued", rows[0].id)
+
+
+def _write(store: RunStore, batch: _Batch) -> tuple[set[int], set[int]]:
+    ended: set[int] = set()
+    given: set[int] = set()
+    if batch.finishes:
+        items = [item for finish in batch.finishes for item in finish.items]
+        ended = store.finish([finish.row for finish in batch.finishes], items)
+    if batch.releases:
+        attempts = [each.attempt for each in batch.releases if each.attempt is not None]
+        given = store.release([each.row for each in batch.releases], attempts)
+    return ended, given
+
+
+def _split(batch: _Batch) -> list[_Batch]:
+    singles = [_Batch(finishes=[finish]) for finish in batch.finishes]
+    return singles + [_Batch(releases=[release]) for release in batch.releases]
+
+
+def cut_off(run: Claimed, now: int) -> Finish | Release:
+    """Say what becomes of a run whose call this runner ends because it stops itself.
+
+    Args:
+        run: the run; its request was sent.
+        now: microseconds.
+    """
+    if run.at_most_once:
+        outcome = Outcome(
+            status=Status.UNKNOWN, reason=Reason.RUNNER_LOST, reason_data={"at_most_once": True}
+        )
+        return Finish(_finish(run, outcome, now, now), [], awaited=True)
+    lost = Outcome(status=Status.UNKNOWN, reason=Reason.RUNNER_LOST)
+    return Release(unsent(run, now).row, _attempt(run, lost, now, now))
+
+
+def unsent(run: Claimed, now: int) -> Release:
+    """Give a claimed run back whose request was not sent."""
+    return Release(ReleaseRow(run.id, run.term, now, run.attempt), None)
+
+
+def gone(deadline_seconds: float) -> Outcome:
+    """Return the outcome of a run whose deadline passed before it could be sent."""
+    return Outcome(
+        status=Status.TIMED_OUT,
+        reason=Reason.DEADLINE,
+        reason_data={"seconds": round(deadline_seconds)},
+    )
+
+
+def removed() -> Outcome:
+    """Return the outcome of a run whose job left the configuration."""
+    return Outcome(status=Status.ERROR, reason=Reason.JOB_REMOVED)

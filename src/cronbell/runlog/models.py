@@ -1,0 +1,278 @@
+"""The run log's tables. Hot statements in ``sql/`` name these columns: change both together.
+
+Columns that lists need come first and the long text last, so that a page of rows never reads a
+body. Lists are ordered by ``id``: an integer that grows with time.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from cronbell.runlog.fields import InstantField, OptionalInstantField
+from cronbell.states import ACTIVE, Kind, Status
+
+STATUS_CHOICES = [
+    (Status.PENDING.value, _("pending")),
+    (Status.RUNNING.value, _("running")),
+    (Status.SUCCESS.value, _("success")),
+    (Status.PARTIAL.value, _("partial")),
+    (Status.ERROR.value, _("error")),
+    (Status.TIMED_OUT.value, _("timed out")),
+    (Status.CANCELLED.value, _("cancelled")),
+    (Status.SKIPPED.value, _("skipped")),
+    (Status.MISSED.value, _("missed")),
+    (Status.UNKNOWN.value, _("unknown")),
+]
+KIND_CHOICES = [
+    (Kind.SCHEDULE.value, _("schedule")),
+    (Kind.RUN_NOW.value, _("run now")),
+    (Kind.CALL.value, _("direct call")),
+]
+ACTIVE_VALUES = sorted(status.value for status in ACTIVE)
+
+
+class Job(models.Model):
+    """A job as the configuration last defined it, and how far its fires are accounted for.
+
+    A job that leaves the configuration keeps its row and its runs; ``removed_at`` says when.
+    """
+
+    name = models.CharField(max_length=600, unique=True)
+    path = models.CharField(max_length=2100)
+    schedule = models.CharField(max_length=256, blank=True)
+    dialect = models.CharField(max_length=16)
+    timezone = models.CharField(max_length=64, default="UTC")
+    method = models.CharField(max_length=16, default="GET")
+    enabled = models.BooleanField(default=True)
+    # The whole JobSpec, so that pages and command line need no configuration file.
+    spec = models.JSONField(default=dict)
+    # Every fire due at or before this instant has its row. It starts at the moment the schedule
+    # took effect, so that a new or changed schedule makes up no fire in the past.
+    cursor_at = InstantField()
+    # A person's decision, which no reload of the configuration touches: fires due from here on are
+    # skipped until the job is resumed.
+    paused_at = OptionalInstantField(null=True, blank=True)
+    pause_reason = models.CharField(max_length=500, blank=True, default="")
+    paused_by = models.CharField(max_length=150, blank=True, default="")
+    created_at = InstantField()
+    removed_at = OptionalInstantField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name = _("job")
+        verbose_name_plural = _("jobs")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Configuration(models.Model):
+    """The configuration in force: one row, whose number tells runners that it has changed."""
+
+    generation = models.PositiveBigIntegerField(default=0)
+    target = models.CharField(max_length=2100, blank=True, default="")
+    applied_at = InstantField()
+    applied_by = models.CharField(max_length=150, blank=True, default="")
+
+    class Meta:
+        verbose_name = _("configuration")
+        verbose_name_plural = _("configurations")
+
+    def __str__(self) -> str:
+        return f"{self.generation}"
+
+
+class Run(models.Model):
+    """One execution of a job, or the reason why a due fire had none."""
+
+    job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="runs", db_index=False)
+    # Also sent as Idempotency-Key and X-Cronbell-Run-Id.
+    key = models.CharField(max_length=200, unique=True)
+    kind = models.CharField(max_length=16, choices=KIND_CHOICES)
+    status = models.CharField(max_length=16, choices=STATUS_CHOICES)
+    reason = models.CharField(max_length=32, blank=True, default="")
+    dry_run = models.BooleanField(default=False)
+    # Recorded by the endpoint itself: nobody will send it again after a crash.
+    by_endpoint = models.BooleanField(default=False)
+    scheduled_at = InstantField()
+    queued_at = InstantField()
+    available_at = InstantField()
+    started_at = OptionalInstantField(null=True, blank=True)
+    finished_at = OptionalInstantField(null=True, blank=True)
+    deadline_at = InstantField()
+    # Recorded while another run of its job went on: claimed only when no earlier one is active
+    # and none is running.
+    waits = models.BooleanField(default=False)
+    # Nobody sends this run's request a second time (delivery = at_most_once).
+    at_most_once = models.BooleanField(default=False)
+    # The number sent as X-Cronbell-Attempt. Only a failure makes it grow: a request sent again
+    # after a crash, or because the endpoint asked to wait, is the same attempt.
+    attempt = models.PositiveIntegerField(default=1)
+    # The lease: who may finish this run, in which term, until when it is trusted to be alive.
+    lease_owner = models.CharField(max_length=64, blank=True, default="")
+    lease_term = models.PositiveIntegerField(default=0)
+    lease_expires_at = OptionalInstantField(null=True, blank=True)
+    # A person asked a running run to end; whoever holds its lease, or finds it expired, ends it.
+    cancel_requested_at = OptionalInstantField(null=True, blank=True)
+    cancelled_by = models.CharField(max_length=150, blank=True, default="", db_default="")
+    http_status = models.IntegerField(null=True, blank=True)
+    # A row that stands for an outage: the first fire it covers and how many (scheduled_at: last).
+    missed_first_at = OptionalInstantField(null=True, blank=True)
+    missed_count = models.PositiveIntegerField(default=0)
+    progress_done = models.PositiveBigIntegerField(null=True, blank=True)
+    progress_total = models.PositiveBigIntegerField(null=True, blank=True)
+    items_total = models.PositiveIntegerField(default=0)
+    items_failed = models.PositiveIntegerField(default=0)
+    actor = models.CharField(max_length=150, blank=True, default="")
+    details = models.TextField(blank=True, default="")
+    reason_data = models.JSONField(default=dict, blank=True)
+    body = models.TextField(blank=True, default="")
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = _("run")
+        verbose_name_plural = _("runs")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status__in=[status.value for status in Status]),
+                name="run_status_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=ACTIVE_VALUES, finished_at__isnull=True)
+                | (~Q(status__in=ACTIVE_VALUES) & Q(finished_at__isnull=False)),
+                name="run_final_iff_finished",
+            ),
+            # The promise itself: one row for one due instant of a job, however many runners.
+            models.UniqueConstraint(
+                fields=["job", "scheduled_at"],
+                condition=Q(kind=Kind.SCHEDULE.value),
+                name="run_one_per_fire",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["job", "-id"], name="run_by_job"),
+            # Runs that are over only: one that goes on changes its status twice, and each index
+            # it is in costs both times. Queries name the same condition.
+            models.Index(
+                fields=["status", "-id"],
+                condition=Q(finished_at__isnull=False),
+                name="run_by_status",
+            ),
+            models.Index(
+                fields=["job", "status", "-id"],
+                condition=Q(finished_at__isnull=False),
+                name="run_by_job_status",
+            ),
+            # The conditions are written as the statements write them: SQLite uses a partial
+            # index only where the query repeats its condition.
+            models.Index(
+                fields=["available_at"],
+                condition=Q(status=Status.PENDING.value),
+                name="run_pending",
+            ),
+            models.Index(
+                fields=["lease_expires_at"],
+                condition=Q(status=Status.RUNNING.value),
+                name="run_running",
+            ),
+            # Nearly always empty, and looked at every second.
+            models.Index(
+                fields=["cancel_requested_at"],
+                condition=Q(status=Status.RUNNING.value, cancel_requested_at__isnull=False),
+                name="run_cancelling",
+            ),
+            models.Index(
+                fields=["job"], condition=Q(status__in=ACTIVE_VALUES), name="run_active_of_job"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pk} {self.job_id} {self.status}"
+
+
+class Attempt(models.Model):
+    """One try that did not end its run: failed and retried, lost in a crash, or asked to wait.
+
+    The try that ended the run is the run's own row; nothing is kept twice.
+    """
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="attempts")
+    number = models.PositiveIntegerField()
+    term = models.PositiveIntegerField()
+    started_at = InstantField()
+    finished_at = InstantField()
+    reason = models.CharField(max_length=32)
+    reason_data = models.JSONField(default=dict)
+    http_status = models.IntegerField(null=True)
+
+    class Meta:
+        ordering = ["id"]
+        verbose_name = _("attempt")
+        verbose_name_plural = _("attempts")
+
+    def __str__(self) -> str:
+        return f"{self.run_id}/{self.number} {self.reason}"
+
+
+class Item(models.Model):
+    """One record handled within a run."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="items", db_index=False)
+    record_id = models.CharField(max_length=200)
+    ok = models.BooleanField()
+    http_status = models.IntegerField(null=True)
+    error = models.TextField(blank=True, default="")
+    body = models.JSONField(null=True)
+
+    class Meta:
+        ordering = ["id"]
+        verbose_name = _("item")
+        verbose_name_plural = _("items")
+        indexes = [
+            models.Index(fields=["run", "ok"], name="item_by_run"),
+            models.Index(fields=["record_id"], name="item_by_record"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}: {self.record_id}"
+
+
+class LogLine(models.Model):
+    """What a job wrote with ``context.log`` while it ran."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="log_lines")
+    at = InstantField()
+    message = models.TextField()
+
+    class Meta:
+        ordering = ["id"]
+        verbose_name = _("log line")
+        verbose_name_plural = _("log lines")
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Runner(models.Model):
+    """A runner process and when it was last seen alive; pages warn when none is."""
+
+    id = models.CharField(primary_key=True, max_length=64)
+    host = models.CharField(max_length=255)
+    pid = models.PositiveIntegerField()
+    version = models.CharField(max_length=32)
+    started_at = InstantField()
+    seen_at = InstantField(db_index=True)
+    stopped_at = OptionalInstantField(null=True, blank=True)
+    jobs = models.PositiveIntegerField(default=0)
+    # Why a changed configuration file was not taken over; empty where the files are fine.
+    config_fault = models.TextField(blank=True, default="")
+
+    class Meta:
+        ordering = ["-seen_at"]
+        verbose_name = _("runner")
+        verbose_name_plural = _("runners")
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid}"

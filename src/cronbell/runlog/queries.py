@@ -1,0 +1,333 @@
+"""What pages and API read, with bounded cost however long the log is.
+
+Lists walk an index from the newest row and read no body; counts stop at a cap; a text search
+looks at the newest rows only. SQLite appends the row id to every index, so that (job), (status)
+and (job, status) each give "newest first" without sorting; PostgreSQL has the id in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.db.models.lookups import GreaterThanOrEqual, LessThan
+
+from cronbell.clock import from_micros, to_micros
+from cronbell.errors import CronbellError
+from cronbell.runlog.jobs import spec_of
+from cronbell.runlog.models import Item, Job, LogLine, Run, Runner
+from cronbell.schedule import schedule_of
+from cronbell.states import Status, is_final
+
+COUNT_CAP = 10_000
+SEARCH_WINDOW = 20_000
+RUNNER_STALE = timedelta(seconds=15)
+LONGEST_NAME = 600
+MICROS = 1_000_000
+_LONGEST_ID = 18  # digits that always fit a 64-bit integer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogFilter:
+    """Which runs are asked for; empty means all.
+
+    Attributes:
+        job_name: exactly this job.
+        status: exactly this status.
+        since: began (or, where nothing began, was due) at this instant or later.
+        until: began or was due before this instant.
+        text: found in the details or the job's name, whatever the case, or the run's number.
+    """
+
+    job_name: str = ""
+    status: Status | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """A count that may have stopped at its cap.
+
+    Attributes:
+        number: how many, at most the cap.
+        capped: whether there are more.
+    """
+
+    number: int
+    capped: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.number:,}+" if self.capped else f"{self.number:,}"
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """One page of the log.
+
+    Attributes:
+        runs: newest first, each with its job; without bodies.
+        total: how many runs match in all.
+        page: 1-based.
+        limit: rows per page.
+        pages: how many pages there are; 0 for none.
+    """
+
+    runs: Sequence[Run]
+    total: Tally
+    page: int
+    limit: int
+
+    @property
+    def pages(self) -> int:
+        """How many pages the counted rows fill."""
+        return -(-self.total.number // self.limit)
+
+
+@dataclass(frozen=True, slots=True)
+class JobLine:
+    """A job as a list shows it.
+
+    Attributes:
+        job: its row.
+        next_fire: when it fires next; None where it does not (disabled, or at fault).
+        fault: why its next fire can't be told; empty where it can.
+        last_run: its newest run; None where it never ran.
+    """
+
+    job: Job
+    next_fire: datetime | None
+    fault: str
+    last_run: Run | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerState:
+    """Whether a runner is alive.
+
+    Attributes:
+        alive: one was seen within the last 15 seconds.
+        seen_at: when one was last seen; None where none ever was.
+        config_fault: why a running runner did not take a changed configuration over; may be empty.
+    """
+
+    alive: bool
+    seen_at: datetime | None
+    config_fault: str = ""
+
+
+def storable(text: str) -> bool:
+    """Say whether a text can be in the run log at all: no NUL, nothing that is not Unicode."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
+
+
+def log_page(wanted: LogFilter, *, page: int = 1, limit: int = 50, cap: int = COUNT_CAP) -> LogPage:
+    """Return one page of runs, newest first.
+
+    Args:
+        wanted: which runs.
+        page: 1-based; past the end it is empty.
+        limit: rows per page.
+        cap: where counting stops. Pages beyond it are reached with ``log_before``.
+    """
+    matching = _matching(wanted)
+    total = _tally(matching, cap)
+    start = (page - 1) * limit
+    runs = [] if start >= total.number else _rows(matching)[start : start + limit]
+    return LogPage(runs=list(runs), total=total, page=page, limit=limit)
+
+
+def log_before(wanted: LogFilter, *, cursor: int, limit: int = 50, cap: int = COUNT_CAP) -> LogPage:
+    """Return the runs that come after the one with id ``cursor`` in the list, however deep.
+
+    Args:
+        wanted: which runs.
+        cursor: id of the last row already seen.
+        limit: how many at most.
+        cap: where counting stops; what is counted is all that match, not just those left.
+    """
+    matching = _matching(wanted)
+    runs = list(_rows(matching).filter(id__lt=cursor)[:limit])
+    return LogPage(runs=runs, total=_tally(matching, cap), page=1, limit=limit)
+
+
+def status_counts(wanted: LogFilter, cap: int = COUNT_CAP) -> dict[Status, Tally]:
+    """Return how many runs each status would show if the filter named it, in a fixed order."""
+    return {status: _tally(_matching(replace(wanted, status=status)), cap) for status in Status}
+
+
+def job_counts(wanted: LogFilter, cap: int = COUNT_CAP) -> tuple[dict[int, int], bool]:
+    """Return how many of the newest runs that match are whose, whatever job the filter names.
+
+    Returns:
+        Counts by job id, and whether there are more runs than the ``cap`` newest counted.
+    """
+    newest = _matching(replace(wanted, job_name="")).order_by("-id").values("id")[:cap]
+    rows = Run.objects.filter(id__in=newest).values("job").annotate(n=Count("id")).order_by()
+    counts = {row["job"]: row["n"] for row in rows}
+    return counts, sum(counts.values()) >= cap
+
+
+def job_names(limit: int) -> tuple[list[tuple[int, str]], bool]:
+    """Return (id, name) of the jobs by name, at most ``limit``, and whether there are more."""
+    rows = list(Job.objects.order_by("name").values_list("id", "name")[: limit + 1])
+    return rows[:limit], len(rows) > limit
+
+
+def job_lines(now: datetime, *, limit: int, name_contains: str = "") -> tuple[list[JobLine], int]:
+    """Return the configured jobs by name, each with its next fire and last run.
+
+    Args:
+        now: the next fire is the first after this.
+        limit: how many at most.
+        name_contains: only jobs whose name has this in it, whatever the case.
+
+    Returns:
+        The lines, and how many jobs there are in all.
+    """
+    jobs = Job.objects.filter(removed_at__isnull=True)
+    if name_contains:
+        jobs = (
+            jobs.filter(name__icontains=name_contains) if storable(name_contains) else jobs.none()
+        )
+    newest = Run.objects.filter(job=OuterRef("pk")).order_by("-id").values("id")[:1]
+    some = jobs.annotate(last_run_id=Subquery(newest)).order_by("name")[:limit]
+    # A subquery rather than a list of ids: databases take only so many parameters.
+    last = Run.objects.defer("body").filter(id__in=some.values("last_run_id"))
+    last_runs = {run.job_id: run for run in last}
+    shown = list(some)
+    return [_line(job, now, last_runs.get(job.pk)) for job in shown], jobs.count()
+
+
+def typical_durations(runs: int = 20_000) -> dict[str, float]:
+    """Return how long each job's runs take, in seconds: nineteen in twenty take no longer.
+
+    Args:
+        runs: judged by at most so many of the newest runs that succeeded.
+    """
+    newest = (
+        Run.objects.filter(status=Status.SUCCESS.value, finished_at__isnull=False)
+        .order_by("-id")
+        .values_list("job__name", "started_at", "finished_at")[:runs]
+    )
+    taken: dict[str, list[float]] = {}
+    for name, started, finished in newest:
+        if started is not None and finished is not None:
+            taken.setdefault(name, []).append((finished - started).total_seconds())
+    return {
+        name: sorted(seconds)[min(len(seconds) - 1, int(0.95 * len(seconds)))]
+        for name, seconds in taken.items()
+    }
+
+
+def configured_job(name: str) -> Job | None:
+    """Return the job of that name, None where the configuration has none."""
+    if not name or len(name) > LONGEST_NAME or not storable(name):
+        return None
+    return Job.objects.filter(name=name, removed_at__isnull=True).first()
+
+
+def run_detail(run_id: int) -> Run | None:
+    """Return one run with everything about it, None where there is none of that number."""
+    if not 0 < run_id < 1 << 63:
+        return None
+    return Run.objects.select_related("job").prefetch_related("attempts").filter(pk=run_id).first()
+
+
+def run_items(run: Run, limit: int) -> list[Item]:
+    """Return a run's items, those that failed first, at most ``limit``."""
+    return list(Item.objects.filter(run=run).order_by("ok", "id")[:limit])
+
+
+def run_log_lines(run: Run, limit: int) -> list[LogLine]:
+    """Return the last ``limit`` lines a run's job wrote, oldest first."""
+    newest = LogLine.objects.filter(run=run).order_by("-id")[:limit]
+    return list(reversed(newest))
+
+
+def runner_state(now: datetime) -> RunnerState:
+    """Return whether a runner was seen alive within the last 15 seconds."""
+    runner = Runner.objects.order_by("-seen_at").first()
+    if runner is None or runner.seen_at is None:
+        return RunnerState(alive=False, seen_at=None)
+    running = Runner.objects.filter(stopped_at__isnull=True, seen_at__gte=now - RUNNER_STALE)
+    faults = list(running.values_list("config_fault", flat=True))
+    return RunnerState(
+        alive=bool(faults),
+        seen_at=runner.seen_at,
+        config_fault=next(filter(None, faults), ""),
+    )
+
+
+def _matching(wanted: LogFilter) -> QuerySet[Run]:
+    runs = Run.objects.order_by("-id")
+    if wanted.job_name:
+        job_id = _job_id(wanted.job_name)
+        if job_id is None:
+            return runs.none()
+        runs = runs.filter(job_id=job_id)
+    if wanted.status is not None:
+        runs = runs.filter(status=wanted.status.value)
+        if is_final(wanted.status):
+            # Says nothing new, and is what the indexes of ended runs are limited to.
+            runs = runs.filter(finished_at__isnull=False)
+    executed = Coalesce("started_at", "scheduled_at")
+    if wanted.since is not None:
+        runs = runs.filter(GreaterThanOrEqual(executed, to_micros(wanted.since)))
+    if wanted.until is not None:
+        runs = runs.filter(LessThan(executed, to_micros(wanted.until)))
+    return _containing(runs, wanted.text) if wanted.text else runs
+
+
+def _containing(runs: QuerySet[Run], text: str) -> QuerySet[Run]:
+    if not storable(text):
+        return runs.none()
+    found = Q(details__icontains=text) | Q(
+        job__in=Job.objects.filter(name__icontains=text).values("id")
+    )
+    number = text.removeprefix("#")
+    if number.isascii() and number.isdigit() and len(number) <= _LONGEST_ID:
+        found |= Q(id=int(number))
+    # No index helps a search inside texts: only so many rows are looked at, newest first.
+    window = runs.values("id")[:SEARCH_WINDOW]
+    return Run.objects.order_by("-id").filter(found, id__in=window)
+
+
+def _job_id(name: str) -> int | None:
+    if len(name) > LONGEST_NAME or not storable(name):
+        return None
+    return Job.objects.filter(name=name).values_list("id", flat=True).first()
+
+
+def _rows(runs: QuerySet[Run]) -> QuerySet[Run]:
+    return runs.select_related("job").defer("body", "job__spec").order_by("-id")
+
+
+def _tally(runs: QuerySet[Run], cap: int) -> Tally:
+    # Unordered, so that the shortest index is walked and no row is read.
+    number = runs.order_by().values("id")[: cap + 1].count()
+    return Tally(min(number, cap), capped=number > cap)
+
+
+def _line(job: Job, now: datetime, last_run: Run | None) -> JobLine:
+    try:
+        return JobLine(job, _next_fire(job, now), "", last_run)
+    except (CronbellError, KeyError, TypeError, ValueError) as error:
+        # One row that can't be read must not take the page with it.
+        return JobLine(job, None, str(error) or type(error).__name__, last_run)
+
+
+def _next_fire(job: Job, now: datetime) -> datetime | None:
+    if not job.enabled or not job.schedule:
+        return None
+    schedule = schedule_of(spec_of(job))
+    fire = schedule.next(to_micros(now) // MICROS)
+    return None if fire is None else from_micros(fire * MICROS)

@@ -1,0 +1,114 @@
+"""Asking for a run by hand, and waiting for it: what "run now" does on page, API and terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from django.conf import settings
+from django.db import connections, transaction
+
+from cronbell.clock import SYSTEM_CLOCK, Clock
+from cronbell.domain import Delivery, JobSpec, Overlap, request_key
+from cronbell.errors import CronbellError, UnknownJobError
+from cronbell.runlog.jobs import spec_of
+from cronbell.runlog.models import Job, Run
+from cronbell.runlog.router import ALIAS
+from cronbell.runlog.statements import execute, lock_planning
+from cronbell.runlog.wakeup import poke
+from cronbell.states import Kind, Status, is_final
+
+FIRST_LOOK_SECONDS = 0.02
+SLOWEST_LOOK_SECONDS = 0.25
+
+
+class DryRunError(CronbellError):
+    """A dry run of a job whose endpoint is not known to honour one."""
+
+    code = "dry-run"
+
+
+def request_run(
+    job_name: str,
+    *,
+    nonce: str,
+    actor: str,
+    dry_run: bool = False,
+    clock: Clock = SYSTEM_CLOCK,
+) -> int:
+    """Record that a run was asked for and wake the runners.
+
+    Args:
+        job_name: the job.
+        nonce: the id of the click or command; asking twice with the same one makes one run.
+        actor: who asked, for the log.
+        dry_run: ask the endpoint to say what it would do and do nothing.
+        clock: what time it is.
+
+    Returns:
+        The run's id. Where the job's previous run still goes on the run is there too: skipped,
+        waiting, or in its place, as the job's overlap says.
+
+    Raises:
+        UnknownJobError: no such job in the configuration.
+        DryRunError: the job does not declare ``dry_run = true``.
+    """
+    job, spec = _asked_for(job_name, dry_run=dry_run)
+    key = request_key(Kind.RUN_NOW, job.name, nonce)
+    now = clock.micros()
+    deadline = now + int(spec.deadline * 1_000_000)
+    overlap = spec.overlap
+    if dry_run and overlap is Overlap.CANCEL_RUNNING:
+        # What does nothing must not end what does something.
+        overlap = Overlap.SKIP
+    with transaction.atomic(using=ALIAS):
+        connection = connections[ALIAS]
+        lock_planning(connection)
+        if overlap is Overlap.CANCEL_RUNNING:
+            execute(connection, "replace_by_request", [now, job.pk, key])
+        execute(
+            connection,
+            "request_run",
+            [
+                overlap.value, job.name, key, Kind.RUN_NOW.value, dry_run,
+                now, now, now, now, deadline,
+                spec.delivery is Delivery.AT_MOST_ONCE, actor[:150],
+            ],
+        )  # fmt: skip
+        run_id: int = Run.objects.values_list("id", flat=True).get(key=key)
+    poke(Path(settings.CRONBELL_DATA_DIR))
+    return run_id
+
+
+def _asked_for(job_name: str, *, dry_run: bool) -> tuple[Job, JobSpec]:
+    job = Job.objects.filter(name=job_name, removed_at__isnull=True).first()
+    if job is None:
+        raise UnknownJobError(
+            f"there is no job {job_name!r}", hint="`cronbell jobs` lists the jobs there are"
+        )
+    spec = spec_of(job)
+    if dry_run and not spec.dry_run:
+        raise DryRunError(
+            f"the job {job_name!r} does not declare a dry run",
+            hint=(
+                "if its endpoint honours the header X-Cronbell-Dry-Run, say so in cronbell.toml: "
+                f"[jobs.{job_name}] dry_run = true"
+            ),
+        )
+    return job, spec
+
+
+def wait_for(run_id: int, timeout: float, clock: Clock = SYSTEM_CLOCK) -> Run:
+    """Wait until a run is over, for at most ``timeout`` seconds.
+
+    Returns:
+        The run's row as it last was: final, or not if the time ran out.
+    """
+    give_up = clock.monotonic() + timeout
+    pause = FIRST_LOOK_SECONDS
+    while True:
+        run = Run.objects.select_related("job").get(pk=run_id)
+        left = give_up - clock.monotonic()
+        if is_final(Status(run.status)) or left <= 0:
+            return run
+        clock.sleep(min(pause, left))
+        pause = min(pause * 1.5, SLOWEST_LOOK_SECONDS)

@@ -1,0 +1,85 @@
+"""Loads the statements in ``sql/`` and runs them on the store at hand.
+
+A statement is the same text on SQLite and PostgreSQL but for a few words that each store spells in
+its own way; they are put in once, when the file is read. Values only ever travel as parameters,
+whole batches as one JSON array of rows (a Python list per row costs PostgreSQL's driver twenty
+microseconds a run, one JSON text three).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+DIALECT_WORDS: dict[str, dict[str, str]] = {
+    "sqlite": {
+        "{rows}": "json_each(%s) AS rows",
+        "{skip_locked}": "",
+        # Without it SQLite joins the other way round, every running row with every row of the
+        # batch: measured 330 µs a run instead of 10.
+        "{by_id}": "NOT INDEXED",
+        "{object}": "json_object",
+    },
+    "postgresql": {
+        "{rows}": "jsonb_array_elements(CAST(%s AS jsonb)) AS rows (value)",
+        "{skip_locked}": "FOR UPDATE SKIP LOCKED",
+        "{by_id}": "",
+        "{object}": "jsonb_build_object",
+    },
+}
+
+# One planner at a time on PostgreSQL, as BEGIN IMMEDIATE gives on SQLite: whether a run of the
+# job is going on must not change between looking and recording. Any number, the same everywhere.
+PLAN_LOCK = 0x63726F6E
+
+Row = Sequence[Any]
+
+
+@cache
+def statement(name: str, vendor: str) -> str:
+    """Return the text of ``sql/NAME.sql`` for a store.
+
+    Args:
+        name: the file's name without its ending.
+        vendor: Django's word for the store, ``sqlite`` or ``postgresql``.
+    """
+    text = files("cronbell.runlog").joinpath("sql", f"{name}.sql").read_text("utf-8")
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("--")]
+    text = "\n".join(lines)
+    for word, spelled in DIALECT_WORDS[vendor].items():
+        text = text.replace(word, spelled)
+    return text
+
+
+def rows_parameter(rows: Sequence[Row]) -> str:
+    """Encode a batch as the JSON array that ``{rows}`` reads."""
+    return msgspec.json.encode(rows).decode()
+
+
+def execute(connection: BaseDatabaseWrapper, name: str, parameters: Sequence[Any]) -> int:
+    """Run a statement that gives nothing back; return how many rows it touched."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement(name, connection.vendor), parameters)
+        return int(cursor.rowcount)
+
+
+def fetch(
+    connection: BaseDatabaseWrapper, name: str, parameters: Sequence[Any]
+) -> list[tuple[Any, ...]]:
+    """Run a statement with RETURNING (or a SELECT) and return its rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement(name, connection.vendor), parameters)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+
+
+def lock_planning(connection: BaseDatabaseWrapper) -> None:
+    """Hold other planners off until this transaction ends."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [PLAN_LOCK])

@@ -1,0 +1,257 @@
+"""What a runner does to the run log, one method a step, on the connection of the calling thread.
+
+Every method is one or two statements and expects to run inside ``transaction``; a runner's writer
+puts many of them into one (group commit). Methods that end or give back runs name owner and term
+in their WHERE and return the ids that changed: what is missing was no longer the caller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from django.db import connections, transaction
+
+from cronbell.domain import Overlap
+from cronbell.runlog.router import ALIAS
+from cronbell.runlog.statements import execute, fetch, lock_planning, rows_parameter
+
+SYNCHRONOUS = {True: "PRAGMA synchronous = FULL", False: "PRAGMA synchronous = NORMAL"}
+
+
+class FireRow(NamedTuple):
+    """One row to record for a due fire or an outage; instants in microseconds.
+
+    ``ahead`` is how many fires of the same job before this one are in the batch as due; ``start``
+    says that this runner has room for it now.
+    """
+
+    job_id: int
+    cursor_read: int
+    cursor_new: int
+    key: str
+    scheduled_at: int
+    status: str
+    reason: str
+    deadline_at: int
+    missed_first_at: int | None
+    missed_count: int
+    available_at: int
+    overlap: str
+    ahead: int
+    at_most_once: bool
+    start: bool = False
+
+
+class Claimed(NamedTuple):
+    """A run that was just taken under this runner's lease; instants in microseconds."""
+
+    id: int
+    job_id: int
+    key: str
+    dry_run: bool
+    scheduled_at: int
+    queued_at: int
+    deadline_at: int
+    attempt: int
+    term: int
+    at_most_once: bool = False
+
+
+class FinishRow(NamedTuple):
+    """How a run ended; instants in microseconds."""
+
+    id: int
+    term: int
+    status: str
+    reason: str
+    reason_data: dict[str, Any]
+    http_status: int | None
+    started_at: int
+    finished_at: int
+    details: str
+    body: str
+    items_total: int
+    items_failed: int
+
+
+class ReleaseRow(NamedTuple):
+    """A run to be tried again, and the attempt that makes it necessary."""
+
+    id: int
+    term: int
+    available_at: int
+    next_attempt: int
+
+
+class AttemptRow(NamedTuple):
+    """An attempt that did not end its run; instants in microseconds."""
+
+    run_id: int
+    term: int
+    number: int
+    started_at: int
+    finished_at: int
+    reason: str
+    reason_data: dict[str, Any]
+    http_status: int | None
+
+
+class ItemRow(NamedTuple):
+    """One item of a finished run."""
+
+    run_id: int
+    record_id: str
+    ok: bool
+    http_status: int | None
+    error: str
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of fires that were to be recorded.
+
+    Attributes:
+        moved: ids of the jobs whose cursor was still where the planner read it.
+        started: runs that are this runner's to send.
+    """
+
+    moved: set[int]
+    started: list[Claimed]
+
+
+@dataclass(frozen=True, slots=True)
+class Rescued:
+    """What a rescue found.
+
+    Attributes:
+        runs: given back, to be sent again.
+        unknown: ended, since their request may not be sent a second time.
+        cancelled: ended, since a person asked for it.
+        calls: recorded by an endpoint whose process died; ended, since nobody will repeat them.
+    """
+
+    runs: int
+    unknown: int
+    cancelled: int
+    calls: int
+
+
+class RunStore:
+    """The run log as a runner uses it.
+
+    Args:
+        owner: the name in this runner's leases; new for every process, so that a process that
+            comes back after a crash can never be taken for the one that died.
+        using: Django's alias of the run log's database.
+    """
+
+    def __init__(self, owner: str, *, using: str = ALIAS) -> None:
+        self.owner = owner
+        self.using = using
+
+    @contextmanager
+    def transaction(self, *, durable: bool = True) -> Iterator[None]:
+        """Open one write transaction: immediate on SQLite, so that it cannot fail half-way.
+
+        Args:
+            durable: wait at the commit until the disk has it. What is about to be sent must be;
+                how a run ended need not: a power cut that takes it away makes the run be sent
+                again under its key, and the next durable commit takes it to the disk along.
+        """
+        connection = connections[self.using]
+        if connection.vendor == "sqlite" and not connection.in_atomic_block:
+            # Also puts it back to FULL after a commit that did not wait.
+            with connection.cursor() as cursor:
+                cursor.execute(SYNCHRONOUS[durable])
+        with transaction.atomic(using=self.using):
+            if connection.vendor == "postgresql" and not durable:
+                with connection.cursor() as cursor:
+                    cursor.execute("SET LOCAL synchronous_commit = off")
+            yield
+
+    def record_fires(
+        self, rows: Sequence[FireRow], now: int, lease_expires_at: int = 0
+    ) -> Recorded:
+        """Record due fires and move their jobs' cursors.
+
+        Args:
+            rows: what to record; one with the status ``running`` is this runner's to send.
+            now: microseconds.
+            lease_expires_at: of those that are running.
+        """
+        connection = connections[self.using]
+        lock_planning(connection)
+        parameter = rows_parameter(rows)
+        if any(row.overlap == Overlap.CANCEL_RUNNING for row in rows):
+            execute(connection, "replace", [now, parameter])
+        written = fetch(
+            connection,
+            "record_fires",
+            [parameter, now, now, now, self.owner, lease_expires_at],
+        )
+        moved = {row[0] for row in fetch(connection, "advance_cursors", [parameter])}
+        runs = [Claimed(*row) for row in written]
+        return Recorded(moved, [run for run in runs if run.term])
+
+    def claim(self, limit: int, now: int, lease_expires_at: int) -> list[Claimed]:
+        """Take up to ``limit`` pending runs, oldest first."""
+        rows = fetch(
+            connections[self.using],
+            "claim",
+            [now, limit, self.owner, lease_expires_at, now],
+        )
+        claimed = [Claimed(*row) for row in rows]
+        claimed.sort(key=lambda run: (run.scheduled_at, run.id))
+        return claimed
+
+    def finish(self, rows: Sequence[FinishRow], items: Sequence[ItemRow]) -> set[int]:
+        """End runs and keep their items; return the ids that were this owner's to end."""
+        connection = connections[self.using]
+        ended = {row[0] for row in fetch(connection, "finish", [rows_parameter(rows), self.owner])}
+        kept = [item for item in items if item.run_id in ended]
+        if kept:
+            execute(connection, "record_items", [rows_parameter(kept)])
+        return ended
+
+    def release(self, rows: Sequence[ReleaseRow], attempts: Sequence[AttemptRow]) -> set[int]:
+        """Give runs back to be tried later; return the ids that were this owner's to give."""
+        connection = connections[self.using]
+        if attempts:
+            execute(connection, "record_attempts", [rows_parameter(attempts), self.owner])
+        return {row[0] for row in fetch(connection, "release", [rows_parameter(rows), self.owner])}
+
+    def renew(self, in_hand: Mapping[int, int], lease_expires_at: int) -> set[int]:
+        """Keep the leases of what this owner has in hand.
+
+        Args:
+            in_hand: terms by run id.
+            lease_expires_at: microseconds.
+
+        Returns:
+            The ids whose leases were still this owner's.
+        """
+        if not in_hand:
+            return set()
+        rows = rows_parameter(list(in_hand.items()))
+        found = fetch(connections[self.using], "renew", [lease_expires_at, rows, self.owner])
+        return {row[0] for row in found}
+
+    def end_cancelled(self, now: int) -> int:
+        """End the runs a person cancelled that are this owner's or nobody's; return how many."""
+        return len(fetch(connections[self.using], "end_cancelled", [now, self.owner, now]))
+
+    def rescue(self, now: int) -> Rescued:
+        """Act on expired leases, whoever held them."""
+        connection = connections[self.using]
+        cancelled = self.end_cancelled(now)
+        execute(connection, "rescue_attempts", [now, now])
+        return Rescued(
+            cancelled=cancelled,
+            runs=len(fetch(connection, "rescue", [now, now])),
+            unknown=len(fetch(connection, "rescue_once", [now, now])),
+            calls=len(fetch(connection, "rescue_calls", [now, now])),
+        )

@@ -1,0 +1,102 @@
+"""A runner in this process, on the store under test, against a scripted target."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+
+from cronbell.dispatch import Dispatcher, PyreqwestTransport
+from cronbell.domain import JobSpec
+from cronbell.engine.loop import Runner, RunnerSettings
+from cronbell.runlog.models import Run
+from cronbell.testing import ScriptedTarget
+from cronbell.testing.shifted import ShiftedClock
+
+SECRET = "sixteen-characters-or-more"
+NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+PATIENCE_SECONDS = 20.0
+
+
+@pytest.fixture
+def target():
+    with ScriptedTarget() as running:
+        yield running
+
+
+@pytest.fixture
+def clock():
+    shifted = ShiftedClock()
+    shifted.show(NOON.replace(second=1))
+    return shifted
+
+
+@pytest.fixture
+def make_spec(target) -> Callable[..., JobSpec]:
+    def make(name: str = "tick", **changes) -> JobSpec:
+        values = {
+            "path": f"/api/cron/{name}",
+            "url": target.url(f"/api/cron/{name}"),
+            "schedule": "* * * * *",
+            "timeout": 5.0,
+            "deadline": 30.0,
+        }
+        return JobSpec(name=name, **{**values, **changes})
+
+    return make
+
+
+@asynccontextmanager
+async def running(
+    specs: Sequence[JobSpec], clock, target, *, settings: RunnerSettings | None = None
+) -> AsyncIterator[Runner]:
+    """Run a runner for the length of the block; stop it in order afterwards."""
+    transport = PyreqwestTransport()
+    host = target.base_url.removeprefix("http://")
+    runner = Runner(
+        specs,
+        Dispatcher(transport, secret=SECRET, allowed_hosts=frozenset({host}), clock=clock),
+        clock=clock,
+        settings=settings or RunnerSettings(poll_seconds=0.1, grace_seconds=2),
+        rng=random.Random(7),
+    )
+    stop = asyncio.Event()
+    task = asyncio.create_task(runner.run(stop))
+    await asyncio.wait_for(runner.ready.wait(), PATIENCE_SECONDS)
+    try:
+        yield runner
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, PATIENCE_SECONDS)
+        await transport.close()
+
+
+async def until(predicate: Callable[[], bool]) -> None:
+    """Wait until the run log (or the target) shows what a test waits for."""
+    give_up = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+    while not await asyncio.to_thread(_ask, predicate):
+        if asyncio.get_running_loop().time() > give_up:
+            raise AssertionError(await asyncio.to_thread(_rows))
+        await asyncio.sleep(0.02)  # noqa: TID251 - real processes and sockets
+
+
+def _ask(predicate: Callable[[], bool]) -> bool:
+    from django.db import connections
+
+    try:
+        return predicate()
+    finally:
+        connections.close_all()
+
+
+def _rows() -> str:
+    return "\n".join(str(row) for row in Run.objects.values())
+
+
+def statuses() -> list[str]:
+    """Return the statuses in the log, oldest first."""
+    return list(Run.objects.order_by("id").values_list("status", flat=True))
