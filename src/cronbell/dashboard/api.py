@@ -1,0 +1,300 @@
+"""The JSON API under ``/api/admin/``: the log, and run now.
+
+Shapes are those of SPEC sections 8 and 11; every error is ``{"error": …}``, with ``details`` where
+there is more to say. Messages are in the service's language, whoever calls.
+"""
+
+# ruff: noqa: N815 - the fields of the schemas are named as they are on the wire
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils import translation
+from django.utils.translation import gettext as _
+from ninja import Body, NinjaAPI, Query, Schema
+from ninja.errors import HttpError, ValidationError
+from ninja.responses import Status as Answer
+from ninja.security import APIKeyCookie
+from ninja.utils import check_csrf
+from pydantic import Field
+
+from cronbell import __version__
+from cronbell.clock import SYSTEM_CLOCK
+from cronbell.dashboard.access import is_admin
+from cronbell.dashboard.parameters import LogParameters, problems
+from cronbell.dashboard.words import details_value, failure_text
+from cronbell.errors import UnknownJobError
+from cronbell.runlog import queries
+from cronbell.runlog.models import Run
+from cronbell.runlog.requests import request_run, wait_for
+from cronbell.runlog.shape import log_row
+from cronbell.states import Kind, Status, is_final
+
+logger = logging.getLogger(__name__)
+
+WAIT_SECONDS = 60.0
+TOTAL_CAP = 100_000
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+EVERY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
+OTHERS_THAN_GET = [method for method in EVERY_METHOD if method != "GET"]
+OTHERS_THAN_POST = [method for method in EVERY_METHOD if method != "POST"]
+SUCCEEDED = frozenset({Status.SUCCESS.value, Status.PARTIAL.value})
+
+
+class AdministratorSession(APIKeyCookie):
+    """The signed-in administrator's session: 401 signed out, 403 for others, then CSRF."""
+
+    param_name = settings.SESSION_COOKIE_NAME
+
+    def __call__(self, request: HttpRequest) -> Any:
+        """Return the user; who calls comes before how, so that signed out is always 401."""
+        with translation.override(settings.LANGUAGE_CODE):
+            if not request.user.is_authenticated:
+                raise HttpError(401, _("Sign in first."))
+            if not is_admin(request.user):
+                raise HttpError(403, _("Only administrators may do this."))
+            if request.method not in SAFE_METHODS and check_csrf(request) is not None:
+                raise HttpError(
+                    403, _("The request carries no valid CSRF token (header X-CSRFToken).")
+                )
+        return request.user
+
+    def authenticate(self, request: HttpRequest, key: str | None) -> Any:
+        """Never reached: ``__call__`` does it all."""
+        raise NotImplementedError
+
+
+class LogRow(Schema):
+    """One run. Instants are ISO 8601 in UTC."""
+
+    id: int = Field(description="grows with time")
+    jobName: str
+    executionTime: str = Field(description="the start, or the due time where nothing started")
+    status: Status
+    details: str = Field(description="what the endpoint said, or why it did not run; may be empty")
+    createdAt: str = Field(description="when the run was recorded")
+    kind: Kind
+    scheduledAt: str
+    startedAt: str | None
+    finishedAt: str | None
+    reason: str = Field(description="a stable code; empty where the status says it all")
+    httpStatus: int | None = Field(description="of the last answer; 0 for a network error")
+    attempts: int
+    itemsTotal: int
+    itemsFailed: int
+    dryRun: bool
+    actor: str = Field(description="who asked for a run by hand")
+
+
+class Pagination(Schema):
+    """Where in the list this page is. Counting stops at 100,000; ``cursor`` leads further."""
+
+    total: int
+    page: int
+    limit: int
+    pages: int
+
+
+class LogAnswer(Schema):
+    """A page of the log, newest first."""
+
+    logs: list[LogRow]
+    pagination: Pagination
+
+
+class RunNow(Schema):
+    """Which job to run."""
+
+    jobName: str = Field("", description="the job's name")
+
+
+class RunAnswer(Schema):
+    """A run that ended well; ``details`` is the endpoint's answer."""
+
+    success: bool
+    message: str
+    details: Any
+
+
+class RunGoesOn(Schema):
+    """A run that had not ended after a minute; ask ``cron-logs`` for its end."""
+
+    success: bool
+    message: str
+    runId: int
+    status: Status
+
+
+class ErrorAnswer(Schema):
+    """What went wrong, in the service's language."""
+
+    error: str
+    details: Any = None
+
+
+Refusals = dict[int, type[Schema]]
+REFUSALS: Refusals = {400: ErrorAnswer, 401: ErrorAnswer, 403: ErrorAnswer}
+
+api = NinjaAPI(
+    title="Cronbell",
+    version=__version__,
+    description="The log of cron runs, and run now, for administrators.",
+    urls_namespace="cronbell-api",
+    auth=AdministratorSession(),
+    docs_url=None,
+    openapi_url=None,
+)
+
+
+def in_service_language(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Answer in the service's language, whatever the caller's browser asks for."""
+
+    @functools.wraps(view)
+    def speaking(*args: Any, **kwargs: Any) -> Any:
+        with translation.override(settings.LANGUAGE_CODE):
+            return view(*args, **kwargs)
+
+    return speaking
+
+
+@api.get("/cron-logs", response={200: LogAnswer, **REFUSALS}, summary="The log", tags=["runs"])
+@in_service_language
+def cron_logs(request: HttpRequest, wanted: Query[LogParameters]) -> dict[str, Any]:
+    """List runs, newest first. Deep pages are reached faster with ``cursor`` than ``page``."""
+    del request
+    if wanted.cursor is None:
+        page = queries.log_page(
+            wanted.wanted(), page=wanted.page, limit=wanted.limit, cap=TOTAL_CAP
+        )
+    else:
+        page = queries.log_before(
+            wanted.wanted(), cursor=wanted.cursor, limit=wanted.limit, cap=TOTAL_CAP
+        )
+    if page.total.capped and page.page > page.pages:
+        raise HttpError(400, _("page: use cursor beyond the first %(n)s rows") % {"n": TOTAL_CAP})
+    return {
+        "logs": [log_row(run) for run in page.runs],
+        "pagination": {
+            "total": page.total.number,
+            "page": page.page,
+            "limit": page.limit,
+            "pages": page.pages,
+        },
+    }
+
+
+@api.post(
+    "/run-cron-job",
+    response={
+        200: RunAnswer,
+        202: RunGoesOn,
+        **REFUSALS,
+        409: ErrorAnswer,
+        500: ErrorAnswer,
+    },
+    exclude_unset=True,
+    summary="Run a job now",
+    tags=["runs"],
+)
+@in_service_language
+def run_cron_job(request: HttpRequest, body: Body[RunNow]) -> Answer[dict[str, Any]]:
+    """Run a job and wait for it. 409: not run, since its previous run still goes on."""
+    name = body.jobName
+    if not name:
+        return Answer(400, {"error": _("No job name was given.")})
+    if queries.configured_job(name) is None:
+        return Answer(400, {"error": _("This job is not supported.")})
+    try:
+        run_id = request_run(
+            name, nonce=secrets.token_urlsafe(16), actor=request.user.get_username()
+        )
+    except UnknownJobError:
+        return Answer(400, {"error": _("This job is not supported.")})
+    return Answer(*run_answer(name, wait_for(run_id, WAIT_SECONDS, SYSTEM_CLOCK)))
+
+
+def run_answer(name: str, run: Run) -> tuple[int, dict[str, Any]]:
+    """Return HTTP status and body for a run that was waited for."""
+    if not is_final(Status(run.status)):
+        return 202, {
+            "success": False,
+            "message": _("%(job)s is still running.") % {"job": name},
+            "runId": run.pk,
+            "status": run.status,
+        }
+    if run.status in SUCCEEDED:
+        message = _("%(job)s has been run.") % {"job": name}
+        return 200, {"success": True, "message": message, "details": details_value(run)}
+    status = 409 if run.status == Status.SKIPPED.value else 500
+    return status, {"error": failure_text(run), "details": details_value(run)}
+
+
+@api.get("/openapi.json", include_in_schema=False)
+def openapi(request: HttpRequest) -> HttpResponse:
+    """Give the OpenAPI document of this API, to administrators."""
+    del request
+    document = json.dumps(api.get_openapi_schema(), ensure_ascii=False)
+    return HttpResponse(document, content_type="application/json")
+
+
+@api.api_operation(OTHERS_THAN_GET, "/cron-logs", include_in_schema=False)
+@api.api_operation(OTHERS_THAN_GET, "/openapi.json", include_in_schema=False)
+@api.api_operation(OTHERS_THAN_POST, "/run-cron-job", include_in_schema=False)
+@in_service_language
+def wrong_method(request: HttpRequest) -> HttpResponse:
+    """Refuse methods that these addresses do not take."""
+    allowed = "POST" if request.path.endswith("/run-cron-job") else "GET"
+    answer = api.create_response(
+        request,
+        {"error": _("Use %(method)s here.") % {"method": allowed}},
+        status=405,
+    )
+    answer.headers["Allow"] = allowed
+    return answer
+
+
+@api.api_operation(EVERY_METHOD, "/{path:rest}", include_in_schema=False)
+@in_service_language
+def nothing_here(request: HttpRequest, rest: str) -> HttpResponse:
+    """Answer for addresses that do not exist, so that signed out they look like all others."""
+    del rest
+    return api.create_response(request, {"error": _("There is nothing here.")}, status=404)
+
+
+@api.api_operation(EVERY_METHOD, "/", include_in_schema=False)
+def nothing_at_all(request: HttpRequest) -> Any:
+    """Answer likewise for the bare prefix."""
+    return nothing_here(request, "")
+
+
+@api.exception_handler(HttpError)
+def refused(request: HttpRequest, error: HttpError) -> HttpResponse:
+    """Give every refusal the shape of an error."""
+    return api.create_response(request, {"error": str(error)}, status=error.status_code)
+
+
+@api.exception_handler(ValidationError)
+@in_service_language
+def not_valid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    """Say which parameter is at fault; a body without a usable job name lacks the job name."""
+    if any(part == "body" for item in error.errors for part in item["loc"]):
+        return api.create_response(request, {"error": _("No job name was given.")}, status=400)
+    found = problems(error.errors)
+    text = "; ".join(f"{name}: {problem}" for name, problem in found.items())
+    return api.create_response(request, {"error": text, "details": found}, status=400)
+
+
+@api.exception_handler(Exception)
+@in_service_language
+def broke(request: HttpRequest, error: Exception) -> HttpResponse:
+    """Log what broke; tell the caller only that it did."""
+    logger.error("%s %s failed", request.method, request.path, exc_info=error)
+    words = _("The error has been written to the server's log.")
+    return api.create_response(request, {"error": words}, status=500)

@@ -1,0 +1,52 @@
+"""What the frame around every page shows; nothing here asks the database until a template does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+
+from cronbell import __version__
+from cronbell.clock import SYSTEM_CLOCK
+from cronbell.dashboard.access import is_admin
+from cronbell.dashboard.preferences import theme_of
+from cronbell.runlog import queries
+
+
+class Shell:
+    """The frame of one request."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.request = request
+        self.version = __version__
+        self.languages = settings.LANGUAGES
+
+    @cached_property
+    def theme(self) -> str:
+        """``auto``, ``light`` or ``dark``."""
+        return theme_of(self.request)
+
+    @cached_property
+    def is_admin(self) -> bool:
+        """Whether the viewer is an administrator."""
+        user = getattr(self.request, "user", None)
+        return user is not None and is_admin(user)
+
+    @cached_property
+    def runner(self) -> queries.RunnerState:
+        """Whether a runner is alive, and when one was last seen."""
+        return queries.runner_state(SYSTEM_CLOCK.now())
+
+    @cached_property
+    def address(self) -> str:
+        """Where the language and theme switches lead back to."""
+        if self.request.method == "GET" and "HX-Request" not in self.request.headers:
+            return self.request.get_full_path()
+        return self.request.path
+
+
+def shell(request: HttpRequest) -> dict[str, Any]:
+    """Give templates ``shell``."""
+    return {"shell": Shell(request)}

@@ -1,0 +1,1 @@
+"""One file per page: read the parameters, ask ``runlog.queries``, fill a template."""

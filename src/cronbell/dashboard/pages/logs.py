@@ -1,0 +1,136 @@
+"""``/admin/cron-logs``: the jobs, and below them what ran, what did not, and why."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from cronbell.clock import SYSTEM_CLOCK
+from cronbell.dashboard.access import administrators_only
+from cronbell.dashboard.parameters import BadParameterError, LogParameters, read_parameters
+from cronbell.runlog import queries
+from cronbell.states import Status
+
+JOBS_SHOWN = 50
+JOB_CHOICES = 200
+WINDOW = 5
+VERSION_HEADER = "X-Cronbell-Version"
+NO_CHANGE = 204
+
+
+@dataclass(frozen=True, slots=True)
+class JobChoice:
+    """One line of the job filter.
+
+    Attributes:
+        name: the job's name.
+        count: its runs, as text.
+    """
+
+    name: str
+    count: str
+
+
+@require_safe
+@administrators_only
+def home(request: HttpRequest) -> HttpResponse:
+    """Lead to the log."""
+    del request
+    return HttpResponseRedirect(reverse("cronbell:logs"))
+
+
+@require_safe
+@administrators_only
+def cron_logs(request: HttpRequest) -> HttpResponse:
+    """Show the page, or the part of it that a live update asks for."""
+    faults: dict[str, str] = {}
+    try:
+        wanted = read_parameters(request.GET.dict())
+    except BadParameterError as error:
+        wanted, faults = read_parameters({}), error.problems
+    context = _log(wanted) | _jobs(wanted) | {"faults": faults}
+    if request.headers.get("HX-Target") == "log":
+        return _fragment(request, context)
+    context |= _job_filter(wanted) | {"page_title": _("CRON job log"), "nav": "logs"}
+    return render(request, "cronbell/logs.html", context, status=400 if faults else 200)
+
+
+def _fragment(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+    """Give the log and the jobs anew; nothing at all where the viewer has just this already."""
+    html = render_to_string("cronbell/parts/live.html", context, request)
+    version = hashlib.sha256(html.encode()).hexdigest()[:16]
+    if request.headers.get(VERSION_HEADER) == version:
+        return HttpResponse(status=NO_CHANGE)
+    response = HttpResponse(html)
+    response.headers[VERSION_HEADER] = version
+    if request.headers.get("HX-Boosted") or request.headers.get("HX-Trigger") == "filters":
+        query = request.GET.copy()
+        for name in [name for name, value in query.items() if not value]:
+            del query[name]
+        response.headers["HX-Push-Url"] = f"{request.path}?{query.urlencode()}".rstrip("?")
+    return response
+
+
+def _log(wanted: LogParameters) -> dict[str, Any]:
+    filters = wanted.wanted()
+    if wanted.cursor is None:
+        page = queries.log_page(filters, page=wanted.page, limit=wanted.limit)
+    else:
+        page = queries.log_before(filters, cursor=wanted.cursor, limit=wanted.limit)
+    counts = queries.status_counts(filters)
+    # A limit as large as this page's end would be counted again: the last row leads further.
+    more = wanted.cursor is not None or (page.total.capped and page.page >= page.pages)
+    return {
+        "wanted": wanted,
+        "page": page,
+        "window": page_window(page.page, page.pages),
+        "statuses": [
+            (status.value, tally)
+            for status, tally in counts.items()
+            if tally.number or status == wanted.status
+        ],
+        "all_count": _everything(counts),
+        "older": page.runs[-1].pk if more and len(page.runs) == page.limit else None,
+        "search_window": queries.SEARCH_WINDOW,
+        "filtered": bool(wanted.job_name or wanted.status or wanted.text)
+        or wanted.since is not None
+        or wanted.until is not None,
+    }
+
+
+def _everything(counts: dict[Status, queries.Tally]) -> queries.Tally:
+    total = sum(tally.number for tally in counts.values())
+    capped = total > queries.COUNT_CAP or any(tally.capped for tally in counts.values())
+    return queries.Tally(min(total, queries.COUNT_CAP), capped=capped)
+
+
+def _jobs(wanted: LogParameters) -> dict[str, Any]:
+    now = SYSTEM_CLOCK.now()
+    lines, total = queries.job_lines(now, limit=JOBS_SHOWN)
+    if total > JOBS_SHOWN and wanted.job_name:
+        lines, total = queries.job_lines(now, limit=JOBS_SHOWN, name_contains=wanted.job_name)
+    return {"job_lines": lines, "jobs_total": total, "now": now}
+
+
+def _job_filter(wanted: LogParameters) -> dict[str, Any]:
+    names, more = queries.job_names(JOB_CHOICES)
+    counts, capped = queries.job_counts(wanted.wanted())
+    mark = "+" if capped else ""
+    choices = [JobChoice(name, f"{counts.get(pk, 0):,}{mark}") for pk, name in names]
+    if wanted.job_name and wanted.job_name not in {choice.name for choice in choices}:
+        choices.append(JobChoice(wanted.job_name, "0"))
+    return {"job_choices": choices, "too_many_jobs": more}
+
+
+def page_window(page: int, pages: int) -> range:
+    """Return the (at most five) page numbers shown around ``page``."""
+    first = max(1, min(page - WINDOW // 2, pages - WINDOW + 1))
+    return range(first, min(pages, first + WINDOW - 1) + 1)

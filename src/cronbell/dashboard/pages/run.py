@@ -1,0 +1,163 @@
+"""``/admin/runs/<id>``: what happened in one run, in order, and why it ended as it did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from cronbell.dashboard.access import administrators_only
+from cronbell.dashboard.request_preview import preview
+from cronbell.dashboard.words import reason_text
+from cronbell.dispatch.request import Request
+from cronbell.errors import CronbellError
+from cronbell.runlog import queries
+from cronbell.runlog.models import Run
+from cronbell.runlog.reasons import explain
+from cronbell.states import Kind, Reason, Status, is_final
+
+ITEMS_SHOWN = 200
+LINES_SHOWN = 500
+PERCENT = 100
+NO_CHANGE = 204
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened in a run.
+
+    Attributes:
+        word: what happened.
+        at: when; None where that is not known.
+        note: more about it; may be empty.
+        tone: the colour of its mark.
+    """
+
+    word: str
+    at: datetime | None
+    note: str = ""
+    tone: str = "quiet"
+
+
+@require_safe
+@administrators_only
+def run_page(request: HttpRequest, run_id: int) -> HttpResponse:
+    """Show one run; while it goes on the page keeps itself current."""
+    run = _run(run_id)
+    items = queries.run_items(run, ITEMS_SHOWN)
+    context = {
+        "run": run,
+        "nav": "logs",
+        "page_title": _("Run %(id)s") % {"id": run.pk},
+        "active": not is_final(Status(run.status)),
+        "events": timeline(run),
+        "request_preview": _request(run),
+        "items": items,
+        "log_lines": queries.run_log_lines(run, LINES_SHOWN),
+        "lines_shown": LINES_SHOWN,
+        "items_shown": ITEMS_SHOWN,
+        "percent": _percent(run),
+    }
+    template = "cronbell/run.html"
+    if request.headers.get("HX-Target") == "run":
+        template = "cronbell/parts/run.html"
+    return render(request, template, context)
+
+
+@require_safe
+@administrators_only
+def run_notice(request: HttpRequest, run_id: int) -> HttpResponse:
+    """Tell what became of a run that was asked for; nothing while that has not changed."""
+    run = _run(run_id)
+    active = not is_final(Status(run.status))
+    if active and request.GET.get("seen") == "active":
+        return HttpResponse(status=NO_CHANGE)
+    response = render(request, "cronbell/parts/notice.html", {"run": run, "active": active})
+    response.headers["HX-Trigger"] = "cronbell-refresh"
+    return response
+
+
+def timeline(run: Run) -> list[Event]:
+    """Return what happened, in order: due, recorded, each attempt sent and ended, the end."""
+    events = []
+    if run.kind == Kind.SCHEDULE:
+        if run.missed_first_at is not None and run.missed_count > 1:
+            events.append(Event(_("First fire missed"), run.missed_first_at))
+        events.append(Event(_("Due"), run.scheduled_at))
+    words = {Kind.RUN_NOW: _("Asked for"), Kind.CALL: _("Called")}
+    events.append(Event(words.get(Kind(run.kind), _("Queued")), run.queued_at, run.actor))
+    for attempt in run.attempts.all():
+        number = _("attempt %(n)s") % {"n": attempt.number}
+        events.append(Event(_("Sent"), attempt.started_at, number, "info"))
+        why = explain(attempt.reason, attempt.reason_data)
+        tone = "quiet" if attempt.reason in _PATIENT else "bad"
+        events.append(Event(_ended(attempt.http_status), attempt.finished_at, why, tone))
+    events += _last_sent(run)
+    if run.finished_at is not None:
+        word = _ended(run.http_status) if run.started_at else _("Recorded as not run")
+        tone = _TONES.get(run.status, "quiet")
+        events.append(Event(word, run.finished_at, reason_text(run), tone))
+    return events
+
+
+def _last_sent(run: Run) -> list[Event]:
+    if run.started_at is None:
+        return []
+    if run.by_endpoint:
+        return [Event(_("Started"), run.started_at, "", "info")]
+    if run.attempts.all():
+        # A run's start is that of its first attempt; when the last one was sent is not kept.
+        number = _("attempt %(n)s") % {"n": run.attempt}
+        return [Event(_("Sent"), None, number, "info")] if is_final(Status(run.status)) else []
+    return [Event(_("Sent"), run.started_at, "", "info")]
+
+
+_PATIENT = frozenset({Reason.STILL_WORKING.value, Reason.ASKED_TO_WAIT.value})
+_TONES = {
+    Status.SUCCESS.value: "good",
+    Status.PARTIAL.value: "warn",
+    Status.MISSED.value: "warn",
+    Status.ERROR.value: "bad",
+    Status.TIMED_OUT.value: "bad",
+}
+
+
+def _ended(http_status: int | None) -> str:
+    if http_status is None:
+        return _("Ended")
+    if http_status == 0:
+        return _("No answer")
+    return _("Answered %(status)s") % {"status": http_status}
+
+
+def _run(run_id: int) -> Run:
+    run = queries.run_detail(run_id)
+    if run is None:
+        raise Http404
+    return run
+
+
+def _request(run: Run) -> Request | None:
+    if run.by_endpoint:
+        return None
+    try:
+        return preview(
+            run.job,
+            key=run.key,
+            scheduled_at=run.scheduled_at,
+            attempt=max(run.attempt, 1),
+            dry_run=run.dry_run,
+        )
+    except (CronbellError, KeyError, TypeError, ValueError):
+        # A definition written by another version; the rest of the page still stands.
+        return None
+
+
+def _percent(run: Run) -> int | None:
+    if run.progress_done is None or not run.progress_total:
+        return None
+    return min(PERCENT, PERCENT * run.progress_done // run.progress_total)

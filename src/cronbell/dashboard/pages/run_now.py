@@ -1,0 +1,94 @@
+"""``/admin/run-now``: the exact request first, then one run, however often it is clicked."""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from cronbell.clock import SYSTEM_CLOCK
+from cronbell.dashboard.access import administrators_only
+from cronbell.dashboard.request_preview import preview
+from cronbell.domain import request_key
+from cronbell.errors import CronbellError
+from cronbell.runlog import queries
+from cronbell.runlog.jobs import spec_of
+from cronbell.runlog.models import Job
+from cronbell.runlog.requests import request_run
+from cronbell.states import Kind
+
+_NONCE = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
+SEE_OTHER = 303
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@administrators_only
+def run_now(request: HttpRequest) -> HttpResponse:
+    """Show what would be sent (GET), or have it sent (POST)."""
+    given = request.POST if request.method == "POST" else request.GET
+    job = queries.configured_job(given.get("job_name", ""))
+    if job is None:
+        raise Http404
+    if request.method == "POST":
+        return _run(request, job)
+    return _confirm(request, job, secrets.token_urlsafe(16))
+
+
+def _confirm(request: HttpRequest, job: Job, nonce: str, error: str = "") -> HttpResponse:
+    try:
+        request_preview = preview(
+            job,
+            key=request_key(Kind.RUN_NOW, job.name, nonce),
+            scheduled_at=SYSTEM_CLOCK.now(),
+            attempt=1,
+            dry_run=False,
+        )
+        dry_run_offered = spec_of(job).dry_run
+    except CronbellError as fault:
+        request_preview, dry_run_offered, error = None, False, error or str(fault)
+    in_dialog = request.headers.get("HX-Request") == "true"
+    context = {
+        "in_dialog": in_dialog,
+        "job": job,
+        "nonce": nonce,
+        "error": error,
+        "nav": "logs",
+        "page_title": _("Run %(job)s now") % {"job": job.name},
+        "dry_run_offered": dry_run_offered,
+        "request_preview": request_preview,
+    }
+    template = "cronbell/parts/run_now.html" if in_dialog else "cronbell/run_now.html"
+    return render(request, template, context, status=400 if error else 200)
+
+
+def _run(request: HttpRequest, job: Job) -> HttpResponse:
+    nonce = request.POST.get("nonce", "")
+    if not _NONCE.fullmatch(nonce):
+        return _confirm(
+            request,
+            job,
+            secrets.token_urlsafe(16),
+            _("The form was incomplete. Check and confirm."),
+        )
+    try:
+        run_id = request_run(
+            job.name,
+            nonce=nonce,
+            actor=request.user.get_username(),
+            dry_run=request.POST.get("dry_run") == "on",
+        )
+    except CronbellError as error:
+        return _confirm(request, job, secrets.token_urlsafe(16), str(error))
+    if request.headers.get("HX-Request") != "true":
+        away = HttpResponseRedirect(reverse("cronbell:run", args=[run_id]))
+        away.status_code = SEE_OTHER
+        return away
+    run = queries.run_detail(run_id)
+    response = render(request, "cronbell/parts/notice.html", {"run": run, "active": True})
+    response.headers["HX-Trigger"] = "cronbell-close, cronbell-refresh"
+    return response

@@ -1,0 +1,29 @@
+"""The addresses under ``/admin/``; the stock admin is routed first (DESIGN, "Who may")."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
+
+from cronbell.dashboard import preferences, sign_in
+from cronbell.dashboard.pages import logs, run, run_now
+
+_pages = [
+    path("", logs.home, name="home"),
+    path("login", sign_in.SignIn.as_view(), name="sign-in"),
+    path("logout", sign_in.sign_out, name="sign-out"),
+    path("language", preferences.set_language, name="language"),
+    path("theme", preferences.set_theme, name="theme"),
+    path("cron-logs", logs.cron_logs, name="logs"),
+    path("run-now", run_now.run_now, name="run-now"),
+    path("runs/<int:run_id>", run.run_page, name="run"),
+    path("runs/<int:run_id>/notice", run.run_notice, name="run-notice"),
+]
+
+dashboard_urls: list[URLPattern | URLResolver] = [
+    path("admin/data/", admin.site.urls),
+    # Slashes are not appended by redirect (a cron call would be lost), so this one is written out.
+    path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/", include((_pages, "cronbell"))),
+]

@@ -1,0 +1,37 @@
+"""What a run says of itself, in words: shared by pages and API."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from cronbell.runlog.models import Run
+from cronbell.runlog.reasons import explain
+from cronbell.runlog.shape import details_text
+
+
+def reason_text(run: Run) -> str:
+    """Return why the run has its status, where the status alone does not say."""
+    return explain(run.reason, run.reason_data)
+
+
+def failure_text(run: Run) -> str:
+    """Return the one sentence that says why a run failed."""
+    return reason_text(run) or run.details or _("Unknown error")
+
+
+def details_value(run: Run) -> Any:
+    """Return the endpoint's answer: parsed where it is JSON, else as text, else the details."""
+    if not run.body:
+        return details_text(run)
+    try:
+        return json.loads(run.body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return run.body
+
+
+def _refuse_constant(name: str) -> Any:
+    # Python reads NaN and Infinity; they are no JSON and must not get into ours.
+    raise ValueError(name)

@@ -1,0 +1,173 @@
+"""What pages and API read: right, and bounded."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.test.utils import CaptureQueriesContext
+from tests.dashboard.conftest import START
+
+from cronbell.clock import SYSTEM_CLOCK
+from cronbell.runlog import queries
+from cronbell.runlog.models import Job, Run, Runner
+from cronbell.runlog.queries import LogFilter
+from cronbell.runlog.router import ALIAS
+from cronbell.states import Status
+
+pytestmark = pytest.mark.django_db(databases=["default", "runlog"])
+
+
+@pytest.fixture
+def counted():
+    from django.db import connections
+
+    return lambda: CaptureQueriesContext(connections[ALIAS])
+
+
+def test_counts_by_status_ignore_the_status_chosen_but_not_the_rest(make_run):
+    make_run(status="error")
+    make_run()
+    make_run("clean-data", "error")
+    counts = queries.status_counts(LogFilter(job_name="update-rankings", status=Status.SUCCESS))
+    assert counts[Status.ERROR].number == 1
+    assert counts[Status.SUCCESS].number == 1
+    assert list(counts) == list(Status)
+
+
+def test_a_count_stops_at_its_cap_and_says_so(make_run):
+    for _ in range(5):
+        make_run()
+    assert str(queries.log_page(LogFilter(), cap=4).total) == "4+"
+    assert str(queries.log_page(LogFilter(), cap=5).total) == "5"
+
+
+def test_counts_by_job(make_run, jobs):
+    make_run()
+    make_run("clean-data", "error")
+    make_run("clean-data")
+    counts, capped = queries.job_counts(LogFilter(job_name="digest"))
+    assert counts == {jobs["update-rankings"].pk: 1, jobs["clean-data"].pk: 2}
+    assert not capped
+    assert queries.job_counts(LogFilter(), cap=2)[1]
+
+
+def test_a_page_takes_two_queries_however_many_rows_it_has(make_run, counted):
+    for _ in range(30):
+        make_run()
+    with counted() as few:
+        [run.job.name for run in queries.log_page(LogFilter(), limit=2).runs]
+    with counted() as many:
+        [run.job.name for run in queries.log_page(LogFilter(), limit=30).runs]
+    assert len(few) == len(many) == 2
+    assert all("body" not in query["sql"] for query in many.captured_queries)
+
+
+def test_the_jobs_take_three_queries_however_many_there_are(make_run, counted):
+    make_run()
+    make_run("digest")
+    with counted() as queried:
+        lines, total = queries.job_lines(START, limit=50)
+    assert len(queried) == 3
+    assert total == 3
+    assert [line.job.name for line in lines] == ["clean-data", "digest", "update-rankings"]
+
+
+def test_each_job_shows_its_newest_run_and_next_fire(make_run):
+    make_run()
+    newest = make_run(status="error")
+    lines, _ = queries.job_lines(START, limit=50)
+    by_name = {line.job.name: line for line in lines}
+    assert by_name["update-rankings"].last_run == newest
+    assert by_name["clean-data"].last_run is None
+    assert by_name["update-rankings"].next_fire == START + timedelta(days=1)
+    # Sunday 2026-11-22 in UTC; Monday 09:30 in Seoul is 00:30 UTC.
+    assert by_name["digest"].next_fire == START + timedelta(days=1, minutes=30)
+
+
+@pytest.mark.parametrize("damage", [{}, {"name": "x"}, [], "text", {"retry": 5}, None])
+def test_a_job_that_cannot_be_read_does_not_take_the_others_with_it(jobs, damage):
+    spec = jobs["digest"].spec | damage if isinstance(damage, dict) and damage else damage
+    Job.objects.filter(name="digest").update(spec={} if spec is None else spec)
+    lines, _ = queries.job_lines(START, limit=50)
+    by_name = {line.job.name: line for line in lines}
+    assert by_name["update-rankings"].next_fire is not None
+    assert by_name["digest"].fault or by_name["digest"].next_fire
+
+
+def test_a_disabled_job_has_no_next_fire_and_a_removed_one_no_line(jobs):
+    Job.objects.filter(name="digest").update(enabled=False)
+    Job.objects.filter(name="clean-data").update(removed_at=START)
+    lines, total = queries.job_lines(START, limit=50)
+    assert [(line.job.name, line.next_fire is None) for line in lines] == [
+        ("digest", True),
+        ("update-rankings", False),
+    ]
+    assert total == 2
+
+
+def test_a_search_looks_only_at_the_newest(make_run, monkeypatch):
+    monkeypatch.setattr(queries, "SEARCH_WINDOW", 2)
+    make_run(details="needle")
+    make_run()
+    make_run()
+    assert queries.log_page(LogFilter(text="needle")).total.number == 0
+    monkeypatch.setattr(queries, "SEARCH_WINDOW", 3)
+    assert queries.log_page(LogFilter(text="needle")).total.number == 1
+
+
+def test_deep_pages_are_an_index_walk_on_sqlite(make_run):
+    from django.db import connections
+
+    if connections[ALIAS].vendor != "sqlite":
+        pytest.skip("the plan's wording is SQLite's")
+    make_run()
+    for wanted in (
+        LogFilter(),
+        LogFilter(status=Status.ERROR),
+        LogFilter(job_name="update-rankings"),
+        LogFilter(job_name="update-rankings", status=Status.ERROR),
+    ):
+        rows = queries._rows(queries._matching(wanted)).filter(id__lt=1000)[:50]
+        plan = rows.explain()
+        assert "TEMP B-TREE" not in plan, plan
+        assert "SCAN runlog_run" not in plan.replace("SCAN runlog_run USING", ""), plan
+
+
+def test_a_runner_is_alive_for_fifteen_seconds(runner):
+    now = runner.seen_at
+    assert queries.runner_state(now + timedelta(seconds=15)).alive
+    assert not queries.runner_state(now + timedelta(seconds=15, microseconds=1)).alive
+
+
+def test_a_runner_that_said_goodbye_is_not_alive(runner):
+    Runner.objects.update(stopped_at=runner.seen_at)
+    state = queries.runner_state(SYSTEM_CLOCK.now())
+    assert not state.alive
+    assert state.seen_at == runner.seen_at
+
+
+def test_one_dead_runner_does_not_hide_a_living_one(runner):
+    newer = runner.seen_at + timedelta(seconds=5)
+    Runner.objects.create(
+        id="r2", host="h", pid=2, version="0", started_at=newer, seen_at=newer, stopped_at=newer
+    )
+    assert queries.runner_state(newer).alive
+
+
+def test_no_runner_was_ever_seen(db):
+    state = queries.runner_state(START)
+    assert (state.alive, state.seen_at) == (False, None)
+
+
+@pytest.mark.parametrize("run_id", [0, -1, 1 << 63, 10**30])
+def test_an_impossible_run_number_finds_nothing(run_id):
+    assert queries.run_detail(run_id) is None
+
+
+def test_failed_items_come_first(make_run):
+    run = make_run(status="partial")
+    run.items.create(record_id="good", ok=True)
+    run.items.create(record_id="bad", ok=False)
+    assert [item.record_id for item in queries.run_items(run, 10)] == ["bad", "good"]
+    assert Run.objects.count() == 1
