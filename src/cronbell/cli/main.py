@@ -1,0 +1,59 @@
+"""The ``cronbell`` command: finds the command asked for, turns errors into exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from cronbell.errors import ConfigError, CronbellError, describe
+
+if TYPE_CHECKING:
+    from cronbell.cli.commands import app as app  # noqa: PLC0414 - it is part of this module
+
+
+def __getattr__(name: str) -> Any:
+    """Load ``app``, all commands as one typer application, when it is asked for."""
+    if name == "app":
+        from cronbell.cli.commands import app
+
+        return app
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def run() -> None:
+    """Run the command line; every error of ours is a sentence, a hint and exit code 1."""
+    try:
+        _dispatch(sys.argv[1:])
+    except CronbellError as error:
+        if "--json" in sys.argv:
+            sys.stdout.write(json.dumps(_as_dict(error), ensure_ascii=False) + "\n")
+        else:
+            sys.stderr.write(describe(error))
+        sys.exit(1)
+
+
+def _as_dict(error: CronbellError) -> dict[str, Any]:
+    found: dict[str, Any] = {"error": error.message, "hint": error.hint}
+    if isinstance(error, ConfigError):
+        found["errors"] = [
+            {"file": fault.file, "line": fault.line, "key": fault.key,
+             "message": fault.message, "hint": fault.hint}
+            for fault in error.faults
+        ]  # fmt: skip
+    return found
+
+
+def _dispatch(arguments: list[str]) -> None:
+    if arguments[:1] == ["next"]:
+        # Loading the other commands would take several times as long as this one runs.
+        from cronbell.cli.next_fires import main
+
+        sys.exit(main(arguments[1:]))
+    from cronbell.cli.commands import app
+
+    app()
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,116 @@
+"""``cronbell plan`` and ``apply``: what the files would change in what is live, and changing it."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cronbell.cli.output import print_json
+from cronbell.cli.setting_up import DataOption, JsonOption, open_run_log
+from cronbell.cli.up import VERCEL_JSON, config_files
+
+if TYPE_CHECKING:
+    from cronbell.config.loader import Config
+    from cronbell.config.plan import Difference
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config", help="The vercel.json; a cronbell.toml beside it is read too.")
+]
+TargetOption = Annotated[
+    str | None,
+    typer.Option("--target", help="Base URL of the application; the live one by default."),
+]
+
+
+def plan(
+    config: ConfigOption = VERCEL_JSON,
+    target: TargetOption = None,
+    json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Show what the files would change in what is live: jobs added, changed, removed."""
+    open_run_log(data)
+    from cronbell.runlog.jobs import difference_to_live, paused_jobs
+
+    difference = difference_to_live(read_files(config, target).jobs)
+    paused = paused_jobs()
+    print_json(as_dict(difference) | {"paused": paused}) if json else _print(difference)
+    if paused and not json:
+        sys.stdout.write(f"paused by hand, and not by these files: {', '.join(paused)}\n")
+
+
+def apply(
+    config: ConfigOption = VERCEL_JSON,
+    target: TargetOption = None,
+    json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Bring the files into force in one step; runners take them over within two seconds."""
+    directory = open_run_log(data)
+    from cronbell.clock import SYSTEM_CLOCK
+    from cronbell.runlog.jobs import difference_to_live, sync_jobs
+    from cronbell.runlog.wakeup import poke
+
+    wanted = read_files(config, target)
+    difference = difference_to_live(wanted.jobs)
+    who = f"{getpass.getuser()} (command line)"
+    sync_jobs(wanted.jobs, SYSTEM_CLOCK.now(), target=wanted.target, applied_by=who)
+    poke(directory)
+    print_json(as_dict(difference)) if json else _print(difference)
+
+
+def read_files(config: Path, target: str | None) -> Config:
+    """Read the configuration; without a target of its own it gets the live one.
+
+    Raises:
+        ConfigError: the files are at fault.
+        StartError: there are none.
+    """
+    from cronbell.config.loader import load
+    from cronbell.runlog.jobs import live_configuration
+
+    vercel_json, toml = config_files(config)
+    loaded = load(vercel_json, toml, target=target)
+    live = live_configuration()
+    if not loaded.target and live is not None and live.target:
+        loaded = load(vercel_json, toml, target=live.target)
+    return loaded
+
+
+def as_dict(difference: Difference) -> dict[str, Any]:
+    """Return a difference as JSON shows it."""
+    return {
+        "added": list(difference.added),
+        "changed": [
+            {
+                "name": change.name,
+                "fields": {
+                    field: {"before": before, "after": after}
+                    for field, (before, after) in change.fields.items()
+                },
+            }
+            for change in difference.changed
+        ],
+        "removed": list(difference.removed),
+        "renamed": [{"before": old, "after": new} for old, new in difference.renamed],
+        "unchanged": difference.unchanged,
+    }
+
+
+def _print(difference: Difference) -> None:
+    lines = [f"+ {name}" for name in difference.added]
+    for change in difference.changed:
+        lines.append(f"~ {change.name}")
+        lines += [
+            f"    {field}: {before!r} → {after!r}"
+            for field, (before, after) in change.fields.items()
+        ]
+    lines += [f"- {name}  (its history is kept)" for name in difference.removed]
+    lines += [f"> {old} is called {new} now" for old, new in difference.renamed]
+    if difference.empty:
+        lines.append(f"nothing to change: {difference.unchanged} jobs are as the files say")
+    sys.stdout.write("\n".join(lines) + "\n")

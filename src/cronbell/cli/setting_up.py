@@ -1,0 +1,46 @@
+"""What commands that read the run log do first: find the data, load Django."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cronbell.errors import StartError
+from cronbell.server.environment import DATA_VARIABLE, data_dir
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", help="Data directory; CRONBELL_DATA or .cronbell in this folder by default."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def point_at_data(data: Path | None) -> Path:
+    """Make settings use this data directory; return it, absolute."""
+    if data is not None:
+        os.environ[DATA_VARIABLE] = str(data.absolute())
+    return data_dir()
+
+
+def open_run_log(data: Path | None) -> Path:
+    """Load Django on an existing run log; return the data directory.
+
+    Raises:
+        StartError: there is none; asking for a list must not make an empty one.
+    """
+    directory = point_at_data(data)
+    if not os.environ.get("DATABASE_URL") and not (directory / "runlog.sqlite3").exists():
+        raise StartError(
+            f"there is no run log in {directory}",
+            hint="start one here with `cronbell up`, or name its folder with --data",
+        )
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cronbell.server.settings")
+    import django
+
+    django.setup()
+    return directory

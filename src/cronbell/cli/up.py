@@ -1,0 +1,125 @@
+"""``cronbell up``: dashboard, API, the application's endpoints and the runner, by one command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cronbell.cli.setting_up import DataOption, point_at_data
+from cronbell.clock import SYSTEM_CLOCK
+from cronbell.config.loader import Config, load
+from cronbell.errors import StartError
+
+GRACE_SECONDS = 30.0
+VERCEL_JSON = Path("vercel.json")
+CRONBELL_TOML = "cronbell.toml"
+
+
+def up(
+    config: Annotated[
+        Path, typer.Option("--config", help="The vercel.json with the crons.")
+    ] = VERCEL_JSON,
+    target: Annotated[
+        str | None, typer.Option("--target", help="Base URL of the application to call.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+    data: DataOption = None,
+    grace: Annotated[
+        float, typer.Option(min=0, max=3600, help="Seconds running calls have to end at a stop.")
+    ] = GRACE_SECONDS,
+) -> None:
+    """Serve dashboard and API, and run the crons of vercel.json and cronbell.toml."""
+    directory = point_at_data(data)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cronbell.server.settings")
+    from cronbell.server.prepare import prepare, prepare_directory, provide_cron_secret
+    from cronbell.server.supervisor import Child, Supervisor, check_port, web_command
+
+    vercel_json, toml = config_files(config)
+    check_port(host, port)
+    prepare_directory(directory)
+    secret_source = provide_cron_secret(directory)
+    password = prepare(directory)
+    target = target or os.environ.get("CRONBELL_TARGET") or _own_address(host, port)
+    loaded = load(vercel_json, toml, target=target)
+    _require_target(loaded)
+    _announce(loaded, host, port, secret_source, password)
+    engine = [sys.executable, "-m", "cronbell.engine", "--grace", str(grace)]
+    if loaded.target:
+        engine += ["--target", loaded.target]
+    # Both places, though one of the files may not be there yet: they are watched.
+    engine += ["--config", str(config.absolute())]
+    engine += ["--toml", str((config.parent / CRONBELL_TOML).absolute())]
+    children = [Child("web", web_command(host, port)), Child("runner", engine)]
+    raise typer.Exit(Supervisor(children, SYSTEM_CLOCK, grace_seconds=grace).run(host, port))
+
+
+def config_files(config: Path) -> tuple[Path | None, Path | None]:
+    """Return vercel.json and the cronbell.toml beside it, each None where there is none.
+
+    Raises:
+        StartError: there is neither.
+    """
+    toml = config.parent / CRONBELL_TOML
+    found = (config if config.exists() else None, toml if toml.exists() else None)
+    if found == (None, None):
+        raise StartError(
+            f"there is no {config} and no {toml}",
+            hint="run this in your project's folder, or name the file with --config",
+        )
+    if found[0] is None and config != VERCEL_JSON:
+        raise StartError(f"there is no {config}", hint="see that --config names the file")
+    return found
+
+
+def _require_target(config: Config) -> None:
+    """Refuse to start with jobs that nobody could call.
+
+    Raises:
+        StartError: a job has a path, and there is no target the path could belong to.
+    """
+    for job in config.jobs:
+        if not job.url:
+            raise StartError(
+                f"no target: nobody says which application {job.path} is a path of",
+                hint="name it with --target http://127.0.0.1:3000, or as target in cronbell.toml",
+            )
+
+
+def _own_address(host: str, port: int) -> str | None:
+    """Return this service's own address where the application's endpoints are part of it."""
+    from cronbell.endpoint.registry import REGISTRY
+
+    if not len(REGISTRY):
+        return None
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(host, host)  # noqa: S104 - compared only
+    return f"http://{reachable}:{port}"
+
+
+def _announce(
+    config: Config, host: str, port: int, secret_source: str, password: str | None
+) -> None:
+    shown = f"[{host}]" if ":" in host else host
+    jobs = "1 job" if len(config.jobs) == 1 else f"{len(config.jobs):,} jobs"
+    lines = [
+        "",
+        f"  Cronbell      http://{shown}:{port}/",
+        f"  Cron logs     http://{shown}:{port}/admin/cron-logs",
+        f"  Target        {config.target}  ({jobs})",
+        f"  CRON_SECRET   from {secret_source}",
+    ]
+    if password:
+        lines += [
+            "",
+            "  Sign in as    admin",
+            f"  Password      {password}   (shown this once)",
+        ]
+    lines += ["", "  Ctrl-C stops; running calls may end.", ""]
+    sys.stdout.write("\n".join(lines) + "\n")
+    for warning in config.warnings:
+        sys.stdout.write(f"  warning: {warning.file} {warning.key}: {warning.message}\n")
+    sys.stdout.flush()

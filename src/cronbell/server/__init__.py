@@ -1,0 +1,1 @@
+"""Django's settings and URLs, the WSGI entry point, and the supervisor behind ``cronbell up``."""

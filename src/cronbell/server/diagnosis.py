@@ -1,0 +1,173 @@
+"""What ``cronbell doctor`` looks at: each finding says whether it is fine and what to do."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import socket
+import sqlite3
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cronbell import __version__
+from cronbell.clock import Clock, iso
+from cronbell.config.loader import check_files
+from cronbell.config.secrets import check_secret
+from cronbell.errors import CronbellError
+from cronbell.schedule.zones import tzdata_version
+
+CONNECT_SECONDS = 3.0
+LEAST_FREE_BYTES = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at.
+
+    Attributes:
+        name: what was looked at.
+        ok: whether it is fine.
+        detail: what was found.
+        remedy: what to do where it is not fine.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+def versions() -> Iterator[Finding]:
+    """Name the versions that decide how Cronbell behaves; ``tzdata`` decides when jobs fire."""
+    yield Finding("cronbell", ok=True, detail=__version__)
+    yield Finding("python", ok=True, detail=platform.python_version())
+    yield Finding("sqlite", ok=True, detail=sqlite3.sqlite_version)
+    yield Finding("tzdata", ok=True, detail=tzdata_version())
+
+
+def configuration(vercel_json: Path | None, toml: Path | None, target: str | None) -> Finding:
+    """Judge the configuration files."""
+    errors, warnings, jobs = check_files(vercel_json, toml, target=target)
+    if errors:
+        first = errors[0]
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        return Finding(
+            "configuration",
+            ok=False,
+            detail=f"{first.key}: {first.message}{more}",
+            remedy="`cronbell check` lists every fault with its remedy",
+        )
+    warned = f", {len(warnings)} warnings" if warnings else ""
+    return Finding("configuration", ok=True, detail=f"{len(jobs)} jobs{warned}")
+
+
+def data_directory(directory: Path) -> Finding:
+    """See that the data is there, the owner's alone, and has room to grow."""
+    name = "data directory"
+    if not directory.is_dir():
+        return Finding(
+            name, ok=False, detail=f"{directory} is not there", remedy="`cronbell up` makes it"
+        )
+    mode = stat.S_IMODE(directory.stat().st_mode)
+    if mode & 0o077:
+        return Finding(
+            name,
+            ok=False,
+            detail=f"{directory} is open to others (mode {mode:04o})",
+            remedy=f"chmod 700 {directory}",
+        )
+    free = shutil.disk_usage(directory).free
+    if free < LEAST_FREE_BYTES:
+        return Finding(
+            name,
+            ok=False,
+            detail=f"only {free // 2**20} MB free at {directory}",
+            remedy="make room: without it runs can't be recorded and are not sent",
+        )
+    return Finding(name, ok=True, detail=f"{directory}, {free // 2**30} GB free")
+
+
+def secret(directory: Path) -> Finding:
+    """See that there is a CRON_SECRET that can be sent in a header."""
+    value = os.environ.get("CRON_SECRET", "")
+    source = "environment"
+    path = directory / "cron-secret"
+    if not value and path.is_file():
+        value, source = path.read_text("ascii", "replace").strip(), str(path)
+    if not value:
+        return Finding(
+            "CRON_SECRET",
+            ok=False,
+            detail="not set",
+            remedy="set it to 16 or more random characters; `cronbell up` makes one",
+        )
+    try:
+        check_secret(value)
+    except CronbellError as error:
+        return Finding("CRON_SECRET", ok=False, detail=error.message, remedy=error.hint)
+    return Finding("CRON_SECRET", ok=True, detail=f"from {source}")
+
+
+def run_log(clock: Clock) -> Iterator[Finding]:
+    """See that both databases answer and are migrated, and that a runner is alive."""
+    from django.db import DatabaseError, connections  # noqa: PLC0415 - after django.setup()
+    from django.db.migrations.executor import MigrationExecutor  # noqa: PLC0415
+
+    from cronbell.runlog.queries import runner_state  # noqa: PLC0415
+    from cronbell.runlog.router import ALIAS, APP  # noqa: PLC0415
+
+    for alias in ("default", ALIAS):
+        connection = connections[alias]
+        try:
+            executor = MigrationExecutor(connection)
+            own = [
+                node
+                for node in executor.loader.graph.leaf_nodes()
+                if (node[0] == APP) == (alias == ALIAS)
+            ]
+            waiting = len(executor.migration_plan(own))
+        except DatabaseError as error:
+            yield Finding(
+                f"database {alias}",
+                ok=False,
+                detail=str(error),
+                remedy="see DATABASE_URL and the files' owner",
+            )
+            return
+        if waiting:
+            yield Finding(
+                f"database {alias}",
+                ok=False,
+                detail=f"{waiting} migrations to apply",
+                remedy="`cronbell up` applies them",
+            )
+            return
+        yield Finding(f"database {alias}", ok=True, detail=connection.vendor)
+    state = runner_state(clock.now())
+    seen = iso(state.seen_at) if state.seen_at else "never"
+    yield Finding(
+        "runner",
+        ok=state.alive,
+        detail=f"last seen {seen}",
+        remedy="" if state.alive else "start one with `cronbell up`",
+    )
+
+
+def target_answers(target: str) -> Finding:
+    """See that something listens at the target; nothing is sent there."""
+    parts = urlsplit(target)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        with socket.create_connection((parts.hostname or "", port), CONNECT_SECONDS):
+            return Finding("target", ok=True, detail=target)
+    except OSError as error:
+        return Finding(
+            "target",
+            ok=False,
+            detail=f"{target}: {error.strerror or error}",
+            remedy="start the application, or name the right one with --target",
+        )

@@ -1,0 +1,100 @@
+"""What the environment says, read in one place: the data directory, the stores, the languages.
+
+Nothing here imports Django, so that settings, supervisor and command line read it alike.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from cronbell.errors import StartError
+
+DATA_VARIABLE = "CRONBELL_DATA"
+DEFAULT_DATA = ".cronbell"
+POSTGRES_SCHEMES = frozenset({"postgres", "postgresql"})
+
+
+def data_dir() -> Path:
+    """Return the data directory: ``CRONBELL_DATA``, or ``.cronbell`` in the current folder."""
+    return Path(os.environ.get(DATA_VARIABLE) or DEFAULT_DATA).absolute()
+
+
+def databases(directory: Path, url: str) -> dict[str, dict[str, Any]]:
+    """Return Django's two databases: ``default`` (the application) and ``runlog``.
+
+    Args:
+        directory: where the SQLite files live when no URL is given.
+        url: ``DATABASE_URL``; empty for SQLite. One PostgreSQL database holds both.
+
+    Raises:
+        StartError: the URL is not a PostgreSQL one.
+    """
+    if url:
+        return {"default": _postgresql(url), "runlog": _postgresql(url)}
+    return {
+        "default": sqlite(directory / "app.sqlite3"),
+        "runlog": sqlite(directory / "runlog.sqlite3"),
+    }
+
+
+def sqlite(path: Path) -> dict[str, Any]:
+    """Return Django's description of one SQLite file, as Cronbell opens it.
+
+    ``synchronous=FULL`` because a run's row must survive a power cut before its request is sent;
+    the cost is shared by committing many rows at once.
+    """
+    return {
+        "ENGINE": "cronbell.server.sqlite",
+        "NAME": str(path),
+        "CONN_MAX_AGE": None,
+        "OPTIONS": {
+            "timeout": 20,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": (
+                "PRAGMA journal_mode = WAL;"
+                "PRAGMA synchronous = FULL;"
+                "PRAGMA temp_store = MEMORY;"
+                "PRAGMA cache_size = -32768;"
+                "PRAGMA journal_size_limit = 67108864;"
+            ),
+        },
+    }
+
+
+def _postgresql(url: str) -> dict[str, Any]:
+    parts = urlsplit(url)
+    if parts.scheme not in POSTGRES_SCHEMES or not parts.path.strip("/"):
+        raise StartError(
+            f"DATABASE_URL has the scheme {parts.scheme or 'none'!r}, or names no database",
+            hint="write postgresql://user:password@host:5432/name, or unset it to use SQLite",
+        )
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.strip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": unquote(parts.hostname or ""),
+        "PORT": str(parts.port or ""),
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": dict(parse_qsl(parts.query)),
+    }
+
+
+def flag(name: str, *, default: bool = False) -> bool:
+    """Read a yes/no variable; anything but the words below is refused rather than guessed.
+
+    Raises:
+        StartError: the value is neither of 1, true, yes, on nor 0, false, no, off.
+    """
+    raw = os.environ.get(name, "").strip().lower()
+    if not raw:
+        return default
+    if raw in {"1", "true", "yes", "on"}:
+        return True
+    if raw in {"0", "false", "no", "off"}:
+        return False
+    raise StartError(f"{name} is {raw!r}", hint=f"set {name} to 1 or 0")

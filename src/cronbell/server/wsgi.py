@@ -1,0 +1,28 @@
+"""The WSGI entry point: for ``cronbell up``, for any WSGI server, and for Vercel."""
+
+from __future__ import annotations
+
+import atexit
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+from cronbell.server.lifeline import SUPERVISED, end_with_parent
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cronbell.server.settings")
+
+if os.environ.get(SUPERVISED):
+    end_with_parent()
+
+application = get_wsgi_application()
+
+
+def _ready_endpoints() -> None:
+    # Secrets and settings are read now: what is wrong with them shows at the start, not at the
+    # first cron call; and at the end no new job is begun.
+    from cronbell.endpoint.django import process_endpoint  # noqa: PLC0415 - needs loaded apps
+
+    atexit.register(process_endpoint().stop)
+
+
+_ready_endpoints()

@@ -1,0 +1,143 @@
+"""``run``, ``runs``, ``jobs`` and ``doctor`` as a shell calls them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+BIN = Path(sys.executable).parent
+CRONBELL = BIN / "cronbell"
+PREPARE = """
+import os, pathlib
+os.environ["DJANGO_SETTINGS_MODULE"] = "cronbell.server.settings"
+from cronbell.server.prepare import prepare
+prepare(pathlib.Path(os.environ["CRONBELL_DATA"]))
+from cronbell.clock import SYSTEM_CLOCK
+from cronbell.domain import JobSpec
+from cronbell.runlog.jobs import sync_jobs
+specs = [
+    JobSpec(name="nightly", path="/api/cron/nightly", url="http://127.0.0.1:9/api/cron/nightly",
+            schedule="0 0 * * *", deadline=60.0),
+    JobSpec(name="off", path="/api/cron/off", url="http://127.0.0.1:9/api/cron/off",
+            schedule="0 0 * * *", deadline=60.0, enabled=False),
+]
+sync_jobs(specs, SYSTEM_CLOCK.now())
+"""
+
+
+@pytest.fixture
+def command(process):
+    """Run ``cronbell`` on a prepared run log without a runner."""
+    prepared = process(sys.executable, "-c", PREPARE)
+    assert prepared.wait(60) == 0, prepared.output()
+
+    def call(*args: str) -> tuple[int, str]:
+        one = process(CRONBELL, *args)
+        return one.wait(60), one.output()
+
+    return call
+
+
+def test_jobs_are_listed_with_their_next_fires(command):
+    code, output = command("jobs", "--json")
+    assert code == 0
+    jobs = {job["name"]: job for job in json.loads(output)["jobs"]}
+    assert jobs["nightly"]["nextFire"].endswith("T00:00:00Z")
+    assert (jobs["off"]["enabled"], jobs["off"]["nextFire"]) == (False, None)
+    code, output = command("jobs")
+    assert output.splitlines()[0].split("\t")[:2] == ["job", "schedule"]
+
+
+def test_a_run_is_asked_for_and_seen_in_the_log(command):
+    code, output = command("run", "nightly", "--json")
+    run = json.loads(output)
+    assert (code, run["jobName"], run["status"], run["kind"]) == (
+        0,
+        "nightly",
+        "pending",
+        "run_now",
+    )
+    assert "(command line)" in run["actor"]
+    code, output = command("run", "nightly", "--json")
+    again = json.loads(output)
+    assert (again["status"], again["reason"]) == ("skipped", "overlap")
+    code, output = command("runs", "--json", "--job", "nightly", "--status", "skipped")
+    assert [one["id"] for one in json.loads(output)["runs"]] == [again["id"]]
+
+
+def test_a_job_is_paused_shown_so_and_resumed(command):
+    code, output = command("pause", "nightly", "--reason", "moving house", "--json")
+    assert (code, json.loads(output)["paused"]) == (0, True)
+    _, output = command("jobs", "--json")
+    jobs = {job["name"]: job for job in json.loads(output)["jobs"]}
+    assert (jobs["nightly"]["paused"], jobs["nightly"]["pauseReason"]) == (True, "moving house")
+    assert "(command line)" in jobs["nightly"]["pausedBy"]
+    assert jobs["off"]["paused"] is False
+    assert "paused: moving house" in command("jobs")[1]
+    assert "fires again" in command("resume", "nightly")[1]
+    code, output = command("resume", "nightly")
+    assert code == 1
+    assert "is not paused" in output
+
+
+def test_a_waiting_run_is_cancelled(command):
+    run = json.loads(command("run", "nightly", "--json")[1])["id"]
+    code, output = command("cancel", str(run), "--json")
+    cancelled = json.loads(output)
+    assert (code, cancelled["status"], cancelled["reason"]) == (0, "cancelled", "cancelled")
+    code, output = command("cancel", str(run))
+    assert code == 1
+    assert "is over: cancelled" in output
+
+
+def test_waiting_for_a_run_that_nobody_runs_says_so_and_ends_in_time(command):
+    code, output = command("run", "nightly", "--wait", "--timeout", "0.2")
+    assert code == 1
+    assert "no runner is up" in output
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (["run", "nothing"], 1, "there is no job 'nothing'"),
+        (["run", "nothing", "--json"], 1, '"error"'),
+        (["run", "nightly", "--dry-run"], 1, "dry_run = true"),
+        (["run"], 2, "JOB"),
+        (["pause", "nothing", "--reason", "x"], 1, "there is no job 'nothing'"),
+        (["pause", "nightly"], 2, "--reason"),
+        (["cancel", "17"], 1, "there is no run 17"),
+        (["cancel", "it"], 2, "RUN"),
+        (["runs", "--status", "odd"], 2, "odd"),
+        (["runs", "--limit", "0"], 2, "limit"),
+        (["frobnicate"], 2, "frobnicate"),
+    ],
+)
+def test_wrong_use_is_a_sentence_and_an_exit_code(command, args, code, said):
+    found, output = command(*args)
+    assert found == code
+    assert said in output
+    assert "Traceback" not in output
+
+
+def test_doctor_names_what_ails_and_the_remedy(command):
+    code, output = command("doctor", "--json")
+    assert code == 1
+    found = json.loads(output)
+    assert found["ok"] is False
+    by_name = {finding["name"]: finding for finding in found["findings"]}
+    assert by_name["database runlog"]["ok"]
+    assert not by_name["runner"]["ok"]
+    assert "cronbell up" in by_name["runner"]["remedy"]
+    assert by_name["tzdata"]["detail"].startswith("202")
+    code, output = command("doctor")
+    assert "FAIL runner" in output
+
+
+def test_a_folder_without_a_run_log_is_not_given_one(process, tmp_path):
+    one = process(CRONBELL, "jobs", "--data", tmp_path / "nothing")
+    assert one.wait(60) == 1
+    assert "there is no run log" in one.output()
+    assert not (tmp_path / "nothing").exists()

@@ -1,0 +1,53 @@
+"""What the environment may say, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cronbell.errors import StartError
+from cronbell.server.environment import databases, flag
+
+
+def test_without_a_url_there_are_two_sqlite_files(tmp_path):
+    found = databases(tmp_path, "")
+    assert {Path(each["NAME"]).name for each in found.values()} == {
+        "app.sqlite3",
+        "runlog.sqlite3",
+    }
+    for each in found.values():
+        assert each["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+        assert "synchronous = FULL" in each["OPTIONS"]["init_command"]
+
+
+def test_one_postgresql_holds_both(tmp_path):
+    url = "postgresql://someone:p%40ss@db.example:5433/cron%20bell?sslmode=require"
+    found = databases(tmp_path, url)
+    assert found["default"] == found["runlog"]
+    runlog = found["runlog"]
+    assert (runlog["USER"], runlog["PASSWORD"]) == ("someone", "p@ss")
+    assert (runlog["HOST"], runlog["PORT"], runlog["NAME"]) == ("db.example", "5433", "cron bell")
+    assert runlog["OPTIONS"] == {"sslmode": "require"}
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://a/b", "sqlite:///file", "postgres://host", "postgresql:///", "nonsense"]
+)
+def test_another_store_is_refused_with_what_to_write(tmp_path, url):
+    with pytest.raises(StartError, match="postgresql://user:password@host"):
+        databases(tmp_path, url)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("1", True), ("on", True), ("TRUE", True), ("0", False), ("no", False)]
+)
+def test_a_flag_is_yes_or_no(monkeypatch, text, value):
+    monkeypatch.setenv("CRONBELL_HTTPS", text)
+    assert flag("CRONBELL_HTTPS") is value
+
+
+def test_a_flag_that_is_neither_is_refused_not_guessed(monkeypatch):
+    monkeypatch.setenv("CRONBELL_HTTPS", "maybe")
+    with pytest.raises(StartError, match="CRONBELL_HTTPS is 'maybe'"):
+        flag("CRONBELL_HTTPS")
