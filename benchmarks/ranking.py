@@ -1,0 +1,186 @@
+"""What ``update-rankings`` costs beside one plain UPDATE, and how long it makes others wait.
+
+The plain statement is what one would write first: a single UPDATE of all ideas with correlated
+subqueries. It rewrites every row and holds the write lock from beginning to end. Both run on the
+same rows in the same process, while another process writes every few milliseconds through the same
+backend and measures how long it waits for its turn.
+
+    python benchmarks/ranking.py [--ideas 1000000] [--seed 1]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cronbell.clock import SYSTEM_CLOCK
+
+PLAIN = """
+UPDATE ideas_idea SET ranking_score = view_count * 0.3
+    + (SELECT COUNT(*) FROM ideas_purchase WHERE idea_id = ideas_idea.id) * 3
+    + CASE WHEN EXISTS (SELECT 1 FROM ideas_claim WHERE idea_id = ideas_idea.id) THEN 5 ELSE 0 END
+"""
+WRITER_PAUSE_SECONDS = 0.003
+ALL = "UPDATE ideas_idea SET ranking_score = -1"
+ONE_PERCENT = "UPDATE ideas_idea SET view_count = view_count + 1 WHERE id % 100 = 0"
+NONE = "UPDATE ideas_idea SET view_count = view_count WHERE id < 0"
+SCENARIOS = (("all changed", ALL), ("1 % changed", ONE_PERCENT), ("none changed", NONE))
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Seconds a piece of work took, what another writer waited meanwhile, and what changed."""
+
+    seconds: float
+    waits: list[float]
+    changed: int
+
+    @property
+    def longest(self) -> float:
+        """The longest wait, in milliseconds."""
+        return max(self.waits, default=0.0) * 1000
+
+    @property
+    def p99(self) -> float:
+        """The wait that one in a hundred exceeded, in milliseconds."""
+        ordered = sorted(self.waits) or [0.0]
+        return ordered[int(len(ordered) * 0.99) - (len(ordered) > 1)] * 1000
+
+
+def main() -> int:
+    """Measure and print; exit 1 where the job made another writer wait more than 100 ms."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--ideas", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--write", metavar="FILE", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    os.environ["DJANGO_SETTINGS_MODULE"] = "ideasgpt.settings"
+    os.environ.pop("DATABASE_URL", None)
+    if arguments.write:
+        write_beside(Path(arguments.write))
+        return 0
+    with tempfile.TemporaryDirectory(prefix="cronbell-ranking-") as directory:
+        os.environ["CRONBELL_DATA"] = directory
+        return measure(arguments.ideas, arguments.seed, Path(directory))
+
+
+def measure(ideas: int, seed: int, directory: Path) -> int:
+    """Load, run every scenario both ways, print the table."""
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    from ideasgpt.sample import load_sample
+
+    print(
+        f"update-rankings: {ideas:,} ideas, {ideas * 2:,} purchases, {ideas // 10:,} claims, "
+        f"seed {seed}; Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+    )
+    call_command("migrate", database="default", verbosity=0)
+    started = SYSTEM_CLOCK.monotonic()
+    load_sample(ideas=ideas, purchases=ideas * 2, claims=ideas // 10, seed=seed)
+    run_job()
+    print(f"loaded in {SYSTEM_CLOCK.monotonic() - started:.0f} s\n")
+    print(f"{'':14}{'plain s':>9}{'job s':>9}{'ratio':>8}{'written':>11}", end="")
+    print(f"{'other writer waits, ms: plain':>32}{'job':>8}{'job p99':>9}")
+    worst = 0.0
+    for name, statement in SCENARIOS:
+        prepare(statement)
+        plain = beside_writer(directory, run_plain)
+        run_job()  # the plain statement's 0.3 leaves other last digits
+        prepare(statement)
+        job = beside_writer(directory, run_job)
+        worst = max(worst, job.longest)
+        ratio = job.seconds / plain.seconds
+        print(
+            f"{name:14}{plain.seconds:9.2f}{job.seconds:9.2f}{ratio:8.3f}{job.changed:11,}", end=""
+        )
+        print(f"{plain.longest:32.0f}{job.longest:8.1f}{job.p99:9.1f}")
+    limit = 100
+    print(f"\nlongest wait of another writer beside the job: {worst:.1f} ms (limit {limit} ms)")
+    return 0 if worst <= limit else 1
+
+
+def prepare(statement: str) -> None:
+    """Make scores out of date, and start each measurement with an empty write-ahead log."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def run_plain() -> int:
+    """Run the plain statement; return the rows it wrote."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(PLAIN)
+        return int(cursor.rowcount)
+
+
+def run_job() -> int:
+    """Run the job to its end; return the rows it wrote."""
+    from cronbell.endpoint import JobContext
+    from ideasgpt.ideas.jobs.update_rankings import update_rankings
+
+    result = update_rankings(JobContext("update-rankings", max_duration=3600))
+    return int(result.data["changed"])
+
+
+def beside_writer(directory: Path, work: Callable[[], int]) -> Measured:
+    """Run work while another process writes; collect how long that one waited."""
+    waits = directory / "waits.txt"
+    waits.unlink(missing_ok=True)
+    command = [sys.executable, __file__, "--write", str(waits)]
+    writer = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert writer.stdout is not None  # noqa: S101 - a pipe was asked for
+    writer.stdout.readline()
+    started = SYSTEM_CLOCK.monotonic()
+    try:
+        changed = work()
+        seconds = SYSTEM_CLOCK.monotonic() - started
+    finally:
+        writer.communicate()  # closes its input, which ends it
+    if writer.returncode:
+        raise SystemExit(f"the other writer failed with {writer.returncode}: see its words above")
+    return Measured(seconds, [float(line) for line in waits.read_text().split()], changed)
+
+
+def write_beside(file: Path) -> None:
+    """Write a row every few milliseconds until the input closes; note each wait for the lock."""
+    import select
+
+    import django
+
+    django.setup()
+    from django.db import OperationalError, connection, transaction
+
+    from ideasgpt.ideas.jobs.positions import save_position
+
+    waits: list[float] = []
+    connection.ensure_connection()
+    print("ready", flush=True)
+    count = 0
+    while not select.select([sys.stdin], [], [], WRITER_PAUSE_SECONDS)[0]:
+        count += 1
+        asked = SYSTEM_CLOCK.monotonic()
+        try:
+            with transaction.atomic():
+                waits.append(SYSTEM_CLOCK.monotonic() - asked)
+                save_position("bench-writer", count, SYSTEM_CLOCK)
+        except OperationalError:  # the plain statement outlasted our patience
+            waits.append(SYSTEM_CLOCK.monotonic() - asked)
+    file.write_text("\n".join(f"{wait:.6f}" for wait in waits))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""IdeasGPT: an ideas service whose scheduled jobs run on Cronbell."""

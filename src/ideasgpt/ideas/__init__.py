@@ -1,0 +1,1 @@
+"""Ideas, their categories, purchases and claims: models, pages, API and the jobs on them."""

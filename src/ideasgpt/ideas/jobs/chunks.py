@@ -1,0 +1,128 @@
+"""How a job writes beside everybody else: short turns with the write lock, and rests between.
+
+DESIGN, "Writers": a chunk holds the lock for 10 ms or less, then rests at least 5 ms. How many rows
+that is differs by machine, by table and by the minute, so it is measured and not configured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from django.db import connection, transaction
+
+from cronbell.clock import Clock
+
+AIM_SECONDS = 0.006  # below the limit of 10 ms, so that an unlucky turn still stays within it
+REST_SECONDS = 0.005
+FIRST_ROWS = 100
+FEWEST_ROWS = 20  # fewer would not make a turn shorter: beginning and committing take their time
+MOST_ROWS = 5000
+MOST_GROWTH, MOST_SHRINKING = 1.5, 0.5
+TURNS_PER_CHECKPOINT = 8
+SYNCHRONOUS = {
+    "0": "PRAGMA synchronous = OFF",
+    "1": "PRAGMA synchronous = NORMAL",
+    "3": "PRAGMA synchronous = EXTRA",
+}
+
+
+class Turns:
+    """Write transactions that take turns with other writers; a context manager.
+
+    Within it a commit does not wait for the disk: the wait would be spent holding the lock. What a
+    power cut could then undo is whole turns at the end, which the job's next run does again; and
+    nothing that is committed later, such as the run's receipt, can survive without them.
+
+    Args:
+        clock: measures how long each turn held the lock, and rests.
+
+    Attributes:
+        rows: how many rows the next turn should write.
+        longest: seconds the longest turn so far held the lock.
+        count: turns taken.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.rows = FIRST_ROWS
+        self.longest = 0.0
+        self.count = 0
+        self._free_at: float | None = None
+        self._sqlite = connection.vendor == "sqlite"
+        self._before = ""
+
+    def __enter__(self) -> Self:
+        with connection.cursor() as cursor:
+            if self._sqlite:
+                cursor.execute("PRAGMA synchronous")
+                self._before = str(cursor.fetchone()[0])
+                cursor.execute("PRAGMA synchronous = NORMAL")
+                # Our own checkpoints, between turns: SQLite's would come with a commit, and be
+                # taken for time that the lock was held.
+                cursor.execute("PRAGMA wal_autocheckpoint = 0")
+            else:
+                cursor.execute("SELECT current_setting('synchronous_commit')")
+                self._before = str(cursor.fetchone()[0])
+                cursor.execute("SELECT set_config('synchronous_commit', 'off', false)")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with connection.cursor() as cursor:
+            if not self._sqlite:
+                cursor.execute("SELECT set_config('synchronous_commit', %s, false)", [self._before])
+                return
+            # A pragma takes no parameters.
+            cursor.execute(SYNCHRONOUS.get(self._before, "PRAGMA synchronous = FULL"))
+            cursor.execute("PRAGMA wal_autocheckpoint = 1000")  # SQLite's default
+            if self.count:
+                cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def portions(self, ids: list[int]) -> Iterator[list[int]]:
+        """Cut ids into what one turn should write, asking anew for each."""
+        start = 0
+        while start < len(ids):
+            portion = ids[start : start + self.rows]
+            yield portion
+            start += len(portion)
+
+    @contextmanager
+    def turn(self, rows: int) -> Iterator[None]:
+        """Hold the write lock for the block, which writes ``rows`` rows; rest first if need be.
+
+        The waiting for others is not counted: what is measured is how long others waited for us.
+        """
+        self._rest()
+        with transaction.atomic():
+            begun = self.clock.monotonic()
+            yield
+        self._free_at = self.clock.monotonic()
+        self._learn(self._free_at - begun, rows)
+
+    def _rest(self) -> None:
+        if self._free_at is None:
+            return
+        if self._sqlite and self.count % TURNS_PER_CHECKPOINT == 0:
+            with connection.cursor() as cursor:
+                cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        rested = self.clock.monotonic() - self._free_at
+        if rested < REST_SECONDS:
+            self.clock.sleep(REST_SECONDS - rested)
+
+    def _learn(self, held: float, rows: int) -> None:
+        self.count += 1
+        self.longest = max(self.longest, held)
+        if held > AIM_SECONDS:
+            factor = max(AIM_SECONDS / held, MOST_SHRINKING)
+            self.rows = max(FEWEST_ROWS, int(min(self.rows, rows) * factor))
+        elif rows >= self.rows:
+            # A turn that was not full says nothing about a fuller one.
+            factor = min(AIM_SECONDS / held, MOST_GROWTH) if held else MOST_GROWTH
+            self.rows = min(MOST_ROWS, int(self.rows * factor) + 1)

@@ -1,0 +1,227 @@
+"""``update-rankings``: score = views × 0.3 + purchases × 3 + 5 if claimed, for all ideas.
+
+Two steps for every block of ideas (``docs/decisions/0005-ranking-in-chunks.md``):
+
+1. *Find*: read, without any lock, which scores are out of date.
+2. *Write*: only those, in short turns with the write lock. The score is computed again inside the
+   UPDATE, so that it is right for the moment of writing and not for the moment of reading.
+
+Scores are counted in tenths, in integers, and divided once: both stores then give the same
+number, the double nearest to the true decimal, and an unchanged score compares as equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from django.db import connection
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
+
+from cronbell.clock import Clock
+from cronbell.endpoint import JobContext, JobResult, cron_job
+from ideasgpt.ideas.jobs.chunks import Turns
+from ideasgpt.ideas.jobs.positions import load_position, save_position
+from ideasgpt.ideas.jobs.words import service_text, service_text_later
+from ideasgpt.ideas.models import Idea
+
+NAME = "update-rankings"
+LAST_ID = 2**63 - 1
+# A block is as many ids as take about this long to judge, so that a deadline is seen in time.
+FIND_SECONDS = 0.02
+FIRST_SPAN = 5_000
+WIDEST_SPAN = 2**40
+REPORT_SECONDS = 1.0
+# Judging a row again costs less than another statement: stale ids this near share one.
+NEAR = 4
+
+NEXT = """
+SELECT id FROM ideas_idea WHERE id > %s AND id <= %s ORDER BY id LIMIT 1
+"""
+COUNT = """
+SELECT COUNT(*) FROM ideas_idea WHERE id > %s AND id <= %s
+"""
+FIND = """
+SELECT idea.id FROM ideas_idea AS idea
+WHERE idea.id > %(after)s AND idea.id <= %(last)s
+  AND idea.ranking_score <> CAST(
+        idea.view_count * 3
+        + (SELECT COUNT(*) FROM ideas_purchase WHERE idea_id = idea.id) * 30
+        + CASE WHEN idea.id IN (SELECT idea_id FROM ideas_claim
+                                WHERE idea_id > %(after)s AND idea_id <= %(last)s)
+               THEN 50 ELSE 0 END
+      AS double precision) / 10
+ORDER BY idea.id
+"""
+WRITE = """
+UPDATE ideas_idea
+SET ranking_score = CAST(
+        view_count * 3
+        + (SELECT COUNT(*) FROM ideas_purchase WHERE idea_id = ideas_idea.id) * 30
+        + (SELECT COUNT(*) FROM ideas_claim WHERE idea_id = ideas_idea.id) * 50
+      AS double precision) / 10
+WHERE id >= %s AND id <= %s
+  AND ranking_score <> CAST(
+        view_count * 3
+        + (SELECT COUNT(*) FROM ideas_purchase WHERE idea_id = ideas_idea.id) * 30
+        + (SELECT COUNT(*) FROM ideas_claim WHERE idea_id = ideas_idea.id) * 50
+      AS double precision) / 10
+"""
+
+
+class Block(NamedTuple):
+    """Ideas with ``after`` < id ≤ ``last``; ``again``: met after the run went round the end."""
+
+    after: int
+    last: int
+    again: bool
+
+
+class Judged:
+    """How many ideas a run has behind it: counted when asked, since counting costs time too.
+
+    Args:
+        start: the id behind which the run began.
+    """
+
+    def __init__(self, start: int) -> None:
+        self._count = 0
+        self._through = start
+        self._again = False
+
+    def through(self, last: int, *, again: bool) -> int:
+        """Return the number of ideas judged when the run has come to the id ``last``."""
+        if again and not self._again:
+            self._count += _count(self._through, LAST_ID)
+            self._through = 0
+            self._again = True
+        self._count += _count(self._through, last)
+        self._through = last
+        return self._count
+
+
+def _count(after: int, last: int) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(COUNT, [after, last])
+        return int(cursor.fetchone()[0])
+
+
+@cron_job(
+    NAME,
+    max_duration=300,
+    failure_message=service_text_later(_("An error occurred while updating the rankings.")),
+)
+def update_rankings(context: JobContext) -> JobResult:
+    """Bring every idea's ranking score up to date.
+
+    A run begins where the last one had to stop and goes once round all ideas.
+
+    Returns:
+        ``ideas`` (how many were judged) and ``changed`` (how many were written) as data; partial
+        if the deadline came first.
+    """
+    total = Idea.objects.count()
+    start = load_position(NAME)
+    judged = Judged(start)
+    changed = 0
+    report_at = context.clock.monotonic()
+    with Turns(context.clock) as turns:
+        for block, stale in once_round(start, context.clock):
+            for ids in turns.portions(stale):
+                if context.should_stop:
+                    # Everything before the first stale id that was not written is done.
+                    return _stopped(judged, block._replace(last=ids[0] - 1), changed, context)
+                changed += write(ids, turns)
+            if context.clock.monotonic() >= report_at:
+                report_at = context.clock.monotonic() + REPORT_SECONDS
+                context.progress(judged.through(block.last, again=block.again), total)
+            if context.should_stop:
+                return _stopped(judged, block, changed, context)
+    save_position(NAME, 0, context.clock)
+    ideas = Idea.objects.count()
+    return JobResult(
+        service_text(
+            ngettext_lazy(
+                "Updated the ranking of %(n)d idea", "Updated the ranking of %(n)d ideas", "n"
+            ),
+            n=ideas,
+        ),
+        {"ideas": ideas, "changed": changed},
+    )
+
+
+def _stopped(judged: Judged, block: Block, changed: int, context: JobContext) -> JobResult:
+    save_position(NAME, block.last, context.clock)
+    done = judged.through(block.last, again=block.again)
+    return JobResult(
+        service_text(
+            _(
+                "Out of time: %(done)d of %(total)d ideas ranked, "
+                "the next run goes on where this one stopped"
+            ),
+            done=done,
+            total=Idea.objects.count(),
+        ),
+        {"ideas": done, "changed": changed},
+        partial=True,
+    )
+
+
+def once_round(position: int, clock: Clock) -> Iterator[tuple[Block, list[int]]]:
+    """Go over all ideas: those behind ``position`` first, then those up to it.
+
+    Yields:
+        Each block with the ids in it whose score is out of date.
+    """
+    yield from _sweep(Block(position, LAST_ID, again=False), clock)
+    yield from _sweep(Block(0, position, again=True), clock)
+
+
+def _sweep(part: Block, clock: Clock) -> Iterator[tuple[Block, list[int]]]:
+    span = FIRST_SPAN
+    after = part.after
+    while (first := _next_id(after, part.last)) is not None:
+        # From the next id there is: gaps, however wide, cost nothing.
+        block = Block(first - 1, min(first - 1 + span, part.last), part.again)
+        begun = clock.monotonic()
+        stale = find_stale(block)
+        took = clock.monotonic() - begun
+        if took < FIND_SECONDS / 2:
+            span = min(span * 2, WIDEST_SPAN)
+        elif took > FIND_SECONDS * 2:
+            span = max(span // 2, 1)
+        yield block, stale
+        after = block.last
+
+
+def _next_id(after: int, last: int) -> int | None:
+    with connection.cursor() as cursor:
+        cursor.execute(NEXT, [after, last])
+        row = cursor.fetchone()
+    return None if row is None else int(row[0])
+
+
+def find_stale(block: Block) -> list[int]:
+    """Return, in order, the ids in a block whose stored score is out of date. Takes no lock."""
+    with connection.cursor() as cursor:
+        cursor.execute(FIND, {"after": block.after, "last": block.last})
+        return [row[0] for row in cursor.fetchall()]
+
+
+def write(ids: Sequence[int], turns: Turns) -> int:
+    """Write the scores of the given ids, in order, in one turn; return how many changed.
+
+    In id order on both stores, so that two writers of several ideas cannot lock each other out.
+    """
+    with turns.turn(len(ids)), connection.cursor() as cursor:
+        cursor.executemany(WRITE, spans(ids))
+        return int(cursor.rowcount)
+
+
+def spans(ids: Sequence[int]) -> list[tuple[int, int]]:
+    """Join ascending ids that are near each other: ``[1, 2, 4, 90]`` → ``[(1, 4), (90, 90)]``."""
+    cuts = [i for i, (one, other) in enumerate(pairwise(ids), 1) if other - one > NEAR]
+    edges = [0, *cuts, len(ids)]
+    return [(ids[start], ids[end - 1]) for start, end in pairwise(edges)]

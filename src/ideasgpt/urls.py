@@ -1,0 +1,17 @@
+"""Where everything is: the service's pages and API, and Cronbell's own addresses."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+
+from ideasgpt.ideas import pages
+from ideasgpt.ideas.api import api
+
+urlpatterns = [
+    # Before Cronbell's, whose own "/" leads to the dashboard.
+    path("", pages.ranking, name="ranking"),
+    path("category/<slug:slug>", pages.category, name="category"),
+    path("ideas/<int:idea_id>", pages.idea, name="idea"),
+    path("", include("cronbell.server.urls")),
+    path("api/", api.urls),
+]

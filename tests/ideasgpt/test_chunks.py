@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+from django.db import connection, transaction
+
+from ideasgpt.ideas.jobs import chunks
+from ideasgpt.ideas.jobs.chunks import Turns
+from ideasgpt.ideas.models import JobPosition
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default"])
+
+
+def take(turns, clock, rows, seconds):
+    with turns.turn(rows):
+        clock.advance(seconds)
+
+
+def test_turns_grow_while_they_are_short_and_shrink_when_they_are_long(clock):
+    turns = Turns(clock)
+    for _ in range(20):
+        take(turns, clock, turns.rows, 0.001 * turns.rows / 100)
+    assert 500 <= turns.rows <= 700  # 1 ms for 100 rows: about 600 take the 6 ms aimed at
+    take(turns, clock, turns.rows, 0.012)
+    assert turns.rows <= 350
+    for _ in range(20):
+        take(turns, clock, turns.rows, 1.0)
+    assert turns.rows == chunks.FEWEST_ROWS
+    assert turns.longest == pytest.approx(1.0)
+
+
+def test_a_turn_that_was_not_full_does_not_make_turns_grow(clock):
+    turns = Turns(clock)
+    before = turns.rows
+    for _ in range(10):
+        take(turns, clock, 1, 0.0001)
+    assert turns.rows == before
+
+
+def test_turns_never_grow_past_the_limit(clock):
+    turns = Turns(clock)
+    for _ in range(50):
+        take(turns, clock, turns.rows, 0)
+    assert turns.rows == chunks.MOST_ROWS
+
+
+def test_a_rest_follows_each_turn_and_reading_counts_as_rest(clock):
+    turns = Turns(clock)
+    take(turns, clock, 1, 0.001)
+    start = clock.monotonic()
+    take(turns, clock, 1, 0)
+    assert clock.monotonic() - start == pytest.approx(chunks.REST_SECONDS)
+    clock.advance(1)
+    start = clock.monotonic()
+    take(turns, clock, 1, 0)
+    assert clock.monotonic() == start
+
+
+def test_the_lock_is_free_between_turns_and_held_within_them(clock):
+    """Another connection gets its turn between two of ours, and not before."""
+    done, wrote = threading.Event(), []
+
+    def write():
+        with transaction.atomic():
+            JobPosition.objects.create(job="other", updated_at=clock.now())
+            wrote.append(done.is_set())
+        connection.close()
+
+    other = threading.Thread(target=write)
+    with Turns(clock) as turns:
+        with turns.turn(1):
+            JobPosition.objects.create(job="ours", updated_at=clock.now())
+            other.start()
+            if connection.vendor == "sqlite":
+                other.join(0.05)
+                assert not wrote
+            done.set()
+        other.join(10)
+    assert len(wrote) == 1
+    assert wrote == [True] or connection.vendor == "postgresql"
+
+
+def settings_now():
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SHOW synchronous_commit")
+            return cursor.fetchall()
+        cursor.execute("PRAGMA synchronous")
+        synchronous = cursor.fetchall()
+        cursor.execute("PRAGMA wal_autocheckpoint")
+        return synchronous + cursor.fetchall()
+
+
+def fail_in_a_turn(clock):
+    with Turns(clock) as turns, turns.turn(1):
+        JobPosition.objects.create(job="lost", updated_at=clock.now())
+        raise ZeroDivisionError
+
+
+def test_the_connection_is_as_careful_after_the_turns_as_before(clock):
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET synchronous_commit = on")
+    before = settings_now()
+    with Turns(clock) as turns, turns.turn(1):
+        during = settings_now()
+    assert during != before
+    assert settings_now() == before
+    with pytest.raises(ZeroDivisionError):
+        fail_in_a_turn(clock)
+    assert settings_now() == before
+
+
+def test_a_failed_turn_writes_nothing_and_frees_the_lock(clock):
+    with pytest.raises(ZeroDivisionError):
+        fail_in_a_turn(clock)
+    with Turns(clock) as turns, turns.turn(1):
+        JobPosition.objects.create(job="kept", updated_at=clock.now())
+    assert [one.job for one in JobPosition.objects.all()] == ["kept"]
+
+
+def test_portions_hold_every_id_once(clock):
+    turns = Turns(clock)
+    seen = []
+    for portion in turns.portions(list(range(1000))):
+        seen += portion
+        turns.rows = max(1, turns.rows // 2) if len(seen) % 2 else turns.rows + 7
+    assert seen == list(range(1000))

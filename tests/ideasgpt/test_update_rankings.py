@@ -1,0 +1,308 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+from django.db.models import F
+from django.test import override_settings
+from django.utils import translation
+
+from ideasgpt.ideas.jobs import update_rankings as module
+from ideasgpt.ideas.jobs.chunks import Turns
+from ideasgpt.ideas.jobs.positions import load_position
+from ideasgpt.ideas.models import Claim, Idea, JobPosition, Purchase
+from ideasgpt.sample import load_sample
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default"])
+
+run = module.update_rankings
+
+
+def expected(idea: Idea) -> float:
+    """Compute SPEC section 6's formula in decimals, by other means than the job's."""
+    purchases = len(list(Purchase.objects.filter(idea=idea)))
+    claimed = Claim.objects.filter(idea=idea).exists()
+    exact = Decimal(idea.view_count) * Decimal("0.3") + 3 * purchases + (5 if claimed else 0)
+    return float(exact)
+
+
+class Stamps:
+    """Counts writes to ideas with a trigger of the store's own."""
+
+    def __enter__(self):
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE TABLE written (id bigint)")
+            if connection.vendor == "sqlite":
+                cursor.execute(
+                    "CREATE TRIGGER note AFTER UPDATE ON ideas_idea "
+                    "BEGIN INSERT INTO written VALUES (NEW.id); END"
+                )
+            else:
+                cursor.execute(
+                    "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS "
+                    "$$BEGIN INSERT INTO written VALUES (NEW.id); RETURN NEW; END$$"
+                )
+                cursor.execute(
+                    "CREATE TRIGGER note AFTER UPDATE ON ideas_idea "
+                    "FOR EACH ROW EXECUTE FUNCTION note()"
+                )
+        return self
+
+    def ids(self):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT id FROM written ORDER BY id")
+            return [row[0] for row in cursor.fetchall()]
+
+    def __exit__(self, *_):
+        with connection.cursor() as cursor:
+            if connection.vendor == "sqlite":
+                cursor.execute("DROP TRIGGER note")
+            else:
+                cursor.execute("DROP FUNCTION note CASCADE")
+            cursor.execute("DROP TABLE written")
+
+
+@pytest.mark.parametrize(
+    ("views", "purchases", "claimed", "score"),
+    [
+        (0, 0, False, 0.0),
+        (1, 0, False, 0.3),
+        (3, 0, False, 0.9),
+        (0, 1, False, 3.0),
+        (0, 0, True, 5.0),
+        (10, 2, True, 14.0),
+        (41, 3, False, 21.3),
+        (2**40, 0, False, 329853488332.8),
+    ],
+)
+def test_the_score_is_views_purchases_and_claim(
+    make_idea, context, views, purchases, claimed, score
+):
+    idea = make_idea(views, purchases, claimed=claimed, score=-1)
+    run(context())
+    idea.refresh_from_db()
+    assert idea.ranking_score == score == expected(idea)
+
+
+def test_every_score_of_the_sample_is_what_the_formula_says(context):
+    load_sample(ideas=300, purchases=500, claims=30, seed=3)
+    result = run(context())
+    assert result.data["ideas"] == 300
+    assert 0 < result.data["changed"] < 300
+    assert all(idea.ranking_score == expected(idea) for idea in Idea.objects.all())
+
+
+def test_order_changes_with_the_scores(make_idea, context):
+    first = make_idea(views=1, score=100)
+    second = make_idea(purchases=2, score=0)
+    assert list(Idea.objects.all()) == [first, second]
+    run(context())
+    assert list(Idea.objects.all()) == [second, first]
+
+
+def test_rows_whose_score_does_not_change_are_not_written(make_idea, context):
+    ideas = [make_idea(views=i, score=i * 3 / 10) for i in range(20)]
+    stale = ideas[7]
+    Idea.objects.filter(pk=stale.pk).update(view_count=F("view_count") + 1)
+    with Stamps() as stamps:
+        assert run(context()).data == {"ideas": 20, "changed": 1}
+        assert stamps.ids() == [stale.pk]
+
+
+def test_a_second_run_writes_nothing(context):
+    load_sample(ideas=200, purchases=400, claims=20, seed=5)
+    run(context())
+    with Stamps() as stamps:
+        assert run(context()).data["changed"] == 0
+        assert stamps.ids() == []
+
+
+def test_a_score_changed_by_hand_is_put_right(make_idea, context):
+    idea = make_idea(views=10, score=3.0)
+    Idea.objects.filter(pk=idea.pk).update(ranking_score=999)
+    assert run(context()).data["changed"] == 1
+    idea.refresh_from_db()
+    assert idea.ranking_score == 3.0
+
+
+def test_deleted_purchases_and_claims_lower_the_score(make_idea, context):
+    idea = make_idea(purchases=2, claimed=True)
+    run(context())
+    Purchase.objects.filter(idea=idea)[:1].get().delete()
+    Claim.objects.all().delete()
+    run(context())
+    idea.refresh_from_db()
+    assert idea.ranking_score == 3.0
+
+
+def test_the_score_written_is_that_of_the_moment_of_writing(make_idea, clock, user):
+    """A purchase between finding and writing counts; a score found earlier would be wrong."""
+    idea = make_idea(views=10, score=0)
+    ((_block, ids),) = module.once_round(0, clock)
+    Purchase.objects.create(idea=idea, user=user())
+    module.write(ids, Turns(clock))
+    idea.refresh_from_db()
+    assert idea.ranking_score == 6.0
+
+
+def test_no_ideas_is_a_success_that_says_so(context, db):
+    result = run(context())
+    assert str(result.message) == "Updated the ranking of 0 ideas"
+    assert result.data == {"ideas": 0, "changed": 0}
+    assert not result.partial
+
+
+def test_gaps_between_ids_cost_nothing_and_lose_nothing(make_idea, context, clock, monkeypatch):
+    monkeypatch.setattr(module, "FIRST_SPAN", 2)
+    monkeypatch.setattr(module, "WIDEST_SPAN", 2)
+    ids = [1, 2, 3, 1_000_000, 2**40, 2**41]
+    for number in ids:
+        make_idea(views=10, id=number)
+    found = [stale for _block, stale in module.once_round(0, clock)]
+    assert found == [[1, 2], [3], [1_000_000], [2**40], [2**41]]
+    assert run(context()).data == {"ideas": 6, "changed": 6}
+
+
+@pytest.mark.parametrize("count", [0, 1, 4, 5, 6, 10])
+@pytest.mark.parametrize("position", [0, 3, 5, 100, 2**63 - 1])
+def test_a_round_sees_every_idea_once_wherever_it_begins(
+    make_idea, clock, monkeypatch, count, position
+):
+    monkeypatch.setattr(module, "FIRST_SPAN", 3)
+    monkeypatch.setattr(module, "WIDEST_SPAN", 3)
+    for number in range(1, count + 1):
+        make_idea(views=10, id=number)
+    seen = [pk for _block, stale in module.once_round(position, clock) for pk in stale]
+    assert seen == [*range(position + 1, count + 1), *range(1, min(position, count) + 1)]
+    judged = module.Judged(position)
+    counts = [
+        judged.through(block.last, again=block.again)
+        for block, _ids in module.once_round(position, clock)
+    ]
+    assert counts == sorted(counts)
+    assert counts[-1:] == ([count] if count else [])
+
+
+def test_a_run_that_begins_in_the_middle_counts_right_wherever_it_stops(
+    make_idea, context, clock, monkeypatch
+):
+    monkeypatch.setattr(module, "FIRST_SPAN", 2)
+    monkeypatch.setattr(module, "WIDEST_SPAN", 2)
+    ideas = [make_idea(views=10).pk for _ in range(6)]
+    JobPosition.objects.create(job=module.NAME, last_id=ideas[3], updated_at=clock.now())
+    first = context(seconds=10)
+    write = module.write
+    written = []
+
+    def write_and_run_out(ids, turns):
+        written.append(list(ids))
+        if len(written) == 2:
+            clock.advance(11)
+        return write(ids, turns)
+
+    monkeypatch.setattr(module, "write", write_and_run_out)
+    assert run(first).data == {"ideas": 4, "changed": 4}
+    assert written == [ideas[4:], ideas[:2]]
+    assert load_position(module.NAME) == ideas[1]
+
+
+def test_a_deadline_ends_the_run_partial_and_the_next_goes_on_there(
+    make_idea, context, clock, monkeypatch
+):
+    monkeypatch.setattr(module, "FIRST_SPAN", 8)
+    monkeypatch.setattr(module, "WIDEST_SPAN", 8)
+    ideas = [make_idea(views=10) for _ in range(12)]
+    first = context(seconds=10)
+    told = []
+    first._on_progress = lambda done, total: (told.append((done, total)), clock.advance(11))
+    result = run(first)
+    assert result.partial
+    assert told == [(8, 12)]
+    assert result.data == {"ideas": 8, "changed": 8}
+    assert str(result.message).startswith("Out of time: 8 of 12 ideas")
+    assert load_position(module.NAME) == ideas[7].pk
+    with Stamps() as stamps:
+        result = run(context())
+        assert stamps.ids() == [idea.pk for idea in ideas[8:]]
+    assert not result.partial
+    assert result.data == {"ideas": 12, "changed": 4}
+    assert load_position(module.NAME) == 0
+
+
+def test_a_deadline_within_a_block_keeps_what_was_written(make_idea, context, clock, monkeypatch):
+    monkeypatch.setattr("ideasgpt.ideas.jobs.chunks.FIRST_ROWS", 3)
+    ideas = [make_idea(views=10) for _ in range(8)]
+    first = context(seconds=10)
+    wrote = []
+    write = module.write
+
+    def write_and_run_out(ids, turns):
+        wrote.append(list(ids))
+        clock.advance(11)
+        return write(ids, turns)
+
+    monkeypatch.setattr(module, "write", write_and_run_out)
+    assert run(first).data["changed"] == 3
+    assert load_position(module.NAME) == ideas[2].pk
+    monkeypatch.setattr(module, "write", write)
+    assert run(context()).data == {"ideas": 8, "changed": 5}
+
+
+def test_a_stopped_run_makes_way_before_it_writes(make_idea, context):
+    make_idea(views=10)
+    told = context()
+    told.stop()
+    with Stamps() as stamps:
+        assert run(told).partial
+        assert stamps.ids() == []
+
+
+def test_a_position_past_the_last_idea_loses_nothing(make_idea, context, clock):
+    make_idea(views=10)
+    JobPosition.objects.create(job=module.NAME, last_id=10**9, updated_at=clock.now())
+    assert run(context()).data == {"ideas": 1, "changed": 1}
+
+
+@pytest.mark.parametrize(
+    ("ids", "joined"),
+    [
+        ([], []),
+        ([5], [(5, 5)]),
+        ([1, 2, 4, 90], [(1, 4), (90, 90)]),
+        ([1, 5, 10], [(1, 5), (10, 10)]),
+    ],
+)
+def test_near_ids_share_a_statement(ids, joined):
+    assert module.spans(ids) == joined if ids else True
+
+
+@pytest.mark.parametrize(
+    ("language", "message"),
+    [("ko", "2개 아이디어 랭킹 업데이트 완료"), ("en", "Updated the ranking of 2 ideas")],
+)
+def test_the_message_is_in_the_services_language_whatever_the_callers(
+    make_idea, context, language, message
+):
+    make_idea()
+    make_idea()
+    other = "en" if language == "ko" else "ko"
+    with override_settings(LANGUAGE_CODE=language), translation.override(other):
+        assert str(run(context()).message) == message
+
+
+@pytest.mark.parametrize(
+    ("language", "message"),
+    [
+        ("ko", "랭킹 업데이트 중 오류가 발생했습니다."),
+        ("en", "An error occurred while updating the rankings."),
+    ],
+)
+def test_the_failure_message_is_in_the_services_language(language, message):
+    from cronbell.endpoint.registry import REGISTRY
+
+    job = REGISTRY.by_name("update-rankings")
+    assert job is not None
+    assert (job.path, job.max_duration) == ("/api/cron/update-rankings", 300)
+    with override_settings(LANGUAGE_CODE=language):
+        assert str(job.failure_message) == message
