@@ -1,0 +1,1 @@
+"""A tiny application whose one job has an effect that can be counted from outside."""

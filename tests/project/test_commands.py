@@ -1,0 +1,78 @@
+"""The commands that people and CI type: ``make …``, ``.ci/run``, ``scripts/test.py``."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.support import machine, source
+
+CI = source.ROOT / ".ci" / "run"
+MAKEFILE = source.text(source.ROOT / "Makefile")
+TARGETS = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+
+
+def test_make_help_lists_every_target():
+    answer = subprocess.run(
+        ["make", "--no-print-directory", "help"],
+        cwd=source.ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert {line.split()[1] for line in answer.stdout.splitlines()} == TARGETS
+
+
+def test_no_target_is_taken_for_a_file():
+    phony = re.search(r"^\.PHONY:(.*)$", MAKEFILE, re.MULTILINE)
+    assert phony
+    assert set(phony[1].split()) == TARGETS
+
+
+def test_make_bench_runs_every_benchmark():
+    listed = re.search(r"^BENCHMARKS := (.*)$", MAKEFILE, re.MULTILINE)
+    programs = [
+        path.stem
+        for path in source.under("benchmarks", suffix=".py")
+        if '__name__ == "__main__"' in source.text(path)
+    ]
+    assert listed
+    assert sorted(listed[1].split()) == sorted(programs)
+
+
+def test_ci_may_be_executed_parses_and_stops_at_the_first_fault():
+    assert os.access(CI, os.X_OK)
+    subprocess.run(["bash", "-n", CI], check=True, timeout=30)
+    assert "set -euo pipefail" in source.text(CI)
+    assert "export CI=true" in source.text(CI)
+
+
+@pytest.mark.parametrize("capability", machine.INSTALL)
+def test_ci_installs_what_a_missing_capability_asks_for(capability: str):
+    package = re.search(r"apt-get install ([\w-]+)", machine.INSTALL[capability])
+    assert package
+    assert re.search(rf"(?:need \S+ |\(){package[1]}\b", source.text(CI))
+
+
+def test_make_test_passes_on_what_pytest_says(tmp_path: Path):
+    """Sabotage: a failing test must fail the command, with both stores named at the end."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "test_it.py").write_text("def test_fails(): assert False\n")
+    options = ["-p", "no:django", "-p", "no:cacheprovider", "-p", "tests.conftest"]
+    command = [sys.executable, source.ROOT / "scripts" / "test.py", *options, "-c"]
+    answer = subprocess.run(
+        [*command, tmp_path / "pytest.ini", f"--rootdir={tmp_path}", tmp_path],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(source.ROOT), "CI": "true"},
+        timeout=100,
+        check=False,
+    )
+    assert answer.returncode != 0, answer.stdout
+    assert "== sqlite: FAILED" in answer.stdout
+    assert "== postgresql: " in answer.stdout
