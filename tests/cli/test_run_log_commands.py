@@ -136,8 +136,18 @@ def test_doctor_names_what_ails_and_the_remedy(command):
     assert "FAIL runner" in output
 
 
-def test_a_folder_without_a_run_log_is_not_given_one(process, tmp_path):
+def test_a_folder_without_a_run_log_is_not_given_one(process, tmp_path, store_url):
     one = process(CRONBELL, "jobs", "--data", tmp_path / "nothing")
     assert one.wait(60) == 1
     assert "there is no run log" in one.output()
-    assert not (tmp_path / "nothing").exists()
+    # Beside PostgreSQL the folder keeps the key that signs sessions, and no data.
+    assert store_url or not (tmp_path / "nothing").exists()
+
+
+def test_a_database_that_does_not_answer_is_a_sentence(process, tmp_path, free_port):
+    url = f"postgresql://nobody@127.0.0.1:{free_port}/nothing"
+    for name in ("jobs", "doctor"):
+        one = process(CRONBELL, name, env={"DATABASE_URL": url}, cwd=tmp_path)
+        assert one.wait(60) == 1
+        assert "DATABASE_URL" in one.output()
+        assert "Traceback" not in one.output()

@@ -12,7 +12,7 @@ import typer
 from cronbell.cli.output import print_json
 from cronbell.cli.setting_up import DataOption, JsonOption, open_run_log, point_at_data
 from cronbell.cli.up import VERCEL_JSON, config_files
-from cronbell.errors import StartError
+from cronbell.errors import CronbellError, StartError
 
 if TYPE_CHECKING:
     from cronbell.server.diagnosis import Finding
@@ -41,7 +41,7 @@ def doctor(
     findings += [diagnosis.data_directory(directory), diagnosis.secret(directory)]
     try:
         open_run_log(data)
-    except StartError as error:
+    except CronbellError as error:
         findings.append(_trouble("run log", error))
     else:
         from cronbell.clock import SYSTEM_CLOCK
@@ -62,7 +62,7 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _trouble(name: str, error: StartError) -> Finding:
+def _trouble(name: str, error: CronbellError) -> Finding:
     from cronbell.server.diagnosis import Finding
 
     return Finding(name, ok=False, detail=error.message, remedy=error.hint)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cronbell.errors import StartError
+from cronbell.errors import StartError, StorageError
 from cronbell.server.environment import DATA_VARIABLE, data_dir
 
 DataOption = Annotated[
@@ -32,6 +32,7 @@ def open_run_log(data: Path | None) -> Path:
 
     Raises:
         StartError: there is none; asking for a list must not make an empty one.
+        StorageError: its database does not answer.
     """
     directory = point_at_data(data)
     if not os.environ.get("DATABASE_URL") and not (directory / "runlog.sqlite3").exists():
@@ -43,4 +44,24 @@ def open_run_log(data: Path | None) -> Path:
     import django
 
     django.setup()
+    _require_tables(directory)
     return directory
+
+
+def _require_tables(directory: Path) -> None:
+    from django.db import DatabaseError, connections
+
+    from cronbell.runlog.models import Run
+    from cronbell.runlog.router import ALIAS
+
+    connection = connections[ALIAS]
+    try:
+        there = Run._meta.db_table in connection.introspection.table_names()
+    except DatabaseError as error:
+        raise StorageError(
+            f"the run log's database cannot be used: {error}",
+            hint="see DATABASE_URL, and that the server is up",
+        ) from error
+    if not there:
+        where = "DATABASE_URL's database" if os.environ.get("DATABASE_URL") else str(directory)
+        raise StartError(f"there is no run log in {where}", hint="start one with `cronbell up`")
