@@ -21,7 +21,7 @@ DIALECT_WORDS: dict[str, dict[str, str]] = {
         "{rows}": "json_each(%s) AS rows",
         "{skip_locked}": "",
         # Without it SQLite joins the other way round, every running row with every row of the
-        # batch: measured 330 µs a run instead of 10.
+        # batch: measured 330 µs a run, 15 to 60 with it.
         "{by_id}": "NOT INDEXED",
         "{object}": "json_object",
     },
