@@ -280,7 +280,8 @@ class Runner:
 
     async def _nap(self) -> None:
         """Wait for the next fire, a poke, or the poll, whichever comes first."""
-        if self.planner.warm(WARM_CHUNK):
+        # Not while runs wait to be sent: what the next fires need can wait, those can't.
+        if not self.pool.behind() and self.planner.warm(WARM_CHUNK):
             await self.clock.wait(0)
             return
         due = self.planner.next_due()

@@ -216,8 +216,8 @@ def fire_row(
     return FireRow(
         job.id,
         job.cursor,
-        cursor_new,
         job.key if second == job.due else fire_key_at(job.spec.path, job.spec.schedule, second),
+        cursor_new,
         scheduled_at,
         status,
         reason,

@@ -91,6 +91,10 @@ class Pool:
         """Say whether a quarter of what can be taken is free: enough to be worth a commit."""
         return self.room() * 4 >= self.concurrency + self._ahead()
 
+    def behind(self) -> bool:
+        """Say whether runs wait for a worker, or will in a moment."""
+        return bool(self._waiting) or self.expected > 0
+
     async def wait_for_room(self, seconds: float) -> None:
         """Wait until there is room worth a commit, for at most so long."""
         self._roomy.clear()

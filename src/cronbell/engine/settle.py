@@ -17,6 +17,7 @@ from cronbell.dispatch import retry_delay
 from cronbell.domain import JobSpec, Outcome, Overlap
 from cronbell.engine.writer import Writer
 from cronbell.runlog.recorder import details_of, item_rows
+from cronbell.runlog.statements import object_text
 from cronbell.runlog.store import (
     AttemptRow,
     Claimed,
@@ -123,12 +124,12 @@ def _finish(run: Claimed, outcome: Outcome, started_at: int, finished_at: int) -
     return FinishRow(
         id=run.id,
         term=run.term,
-        status=outcome.status,
-        reason=outcome.reason or "",
-        reason_data=dict(outcome.reason_data),
-        http_status=outcome.http_status,
         started_at=started_at,
         finished_at=finished_at,
+        status=outcome.status,
+        reason=outcome.reason or "",
+        reason_data=object_text(outcome.reason_data),
+        http_status=outcome.http_status,
         details=details_of(outcome),
         body=outcome.body,
         items_total=len(outcome.items),
@@ -226,7 +227,7 @@ class Settler:
         """Store that a run ended, without the text or items that the store refused."""
         rows = [
             finish.row._replace(
-                reason_data={}, body="", details=ascii(finish.row.details)[:1000],
+                reason_data="{}", body="", details=ascii(finish.row.details)[:1000],
                 items_total=0, items_failed=0,
             )
             for finish in batch.finishes

@@ -24,7 +24,7 @@ from cronbell.endpoint.recorder import Call, RunRef
 from cronbell.runlog.models import Job, LogLine, Run
 from cronbell.runlog.reasons import explain
 from cronbell.runlog.router import ALIAS
-from cronbell.runlog.statements import fetch
+from cronbell.runlog.statements import fetch, object_text
 from cronbell.runlog.store import FinishRow, ItemRow, RunStore
 from cronbell.states import Kind, Status
 
@@ -116,12 +116,12 @@ class RunLogRecorder:
         row = FinishRow(
             id=ref.id,
             term=self._terms.pop(ref.id, FIRST_TERM),
-            status=outcome.status.value,
-            reason=reason.value if reason else "",
-            reason_data=dict(outcome.reason_data),
-            http_status=outcome.http_status,
             started_at=to_micros(started) if started else now,
             finished_at=now,
+            status=outcome.status.value,
+            reason=reason.value if reason else "",
+            reason_data=object_text(outcome.reason_data),
+            http_status=outcome.http_status,
             details=details_of(outcome),
             body=outcome.body,
             items_total=len(outcome.items),

@@ -16,22 +16,33 @@ from django.db import connections, transaction
 
 from cronbell.domain import Overlap
 from cronbell.runlog.router import ALIAS
-from cronbell.runlog.statements import execute, fetch, lock_planning, rows_parameter
+from cronbell.runlog.statements import (
+    execute,
+    fetch,
+    groups_parameter,
+    lock_planning,
+    rows_parameter,
+)
 
 SYNCHRONOUS = {True: "PRAGMA synchronous = FULL", False: "PRAGMA synchronous = NORMAL"}
+
+
+FIRE_OWN = 3
+FINISH_OWN = 4
 
 
 class FireRow(NamedTuple):
     """One row to record for a due fire or an outage; instants in microseconds.
 
+    What each row has for itself comes first (``FIRE_OWN``), then what those of a herd share.
     ``ahead`` is how many fires of the same job before this one are in the batch as due; ``start``
     says that this runner has room for it now.
     """
 
     job_id: int
     cursor_read: int
-    cursor_new: int
     key: str
+    cursor_new: int
     scheduled_at: int
     status: str
     reason: str
@@ -61,16 +72,19 @@ class Claimed(NamedTuple):
 
 
 class FinishRow(NamedTuple):
-    """How a run ended; instants in microseconds."""
+    """How a run ended; instants in microseconds, ``reason_data`` a JSON object as text.
+
+    What each row has for itself comes first (``FINISH_OWN``).
+    """
 
     id: int
     term: int
-    status: str
-    reason: str
-    reason_data: dict[str, Any]
-    http_status: int | None
     started_at: int
     finished_at: int
+    status: str
+    reason: str
+    reason_data: str
+    http_status: int | None
     details: str
     body: str
     items_total: int
@@ -185,9 +199,9 @@ class RunStore:
         """
         connection = connections[self.using]
         lock_planning(connection)
-        parameter = rows_parameter(rows)
+        parameter = groups_parameter(rows, FIRE_OWN)
         if any(row.overlap == Overlap.CANCEL_RUNNING for row in rows):
-            execute(connection, "replace", [now, parameter])
+            execute(connection, "replace", [parameter, now])
         written = fetch(
             connection,
             "record_fires",
@@ -211,7 +225,8 @@ class RunStore:
     def finish(self, rows: Sequence[FinishRow], items: Sequence[ItemRow]) -> set[int]:
         """End runs and keep their items; return the ids that were this owner's to end."""
         connection = connections[self.using]
-        ended = {row[0] for row in fetch(connection, "finish", [rows_parameter(rows), self.owner])}
+        parameter = groups_parameter(rows, FINISH_OWN)
+        ended = {row[0] for row in fetch(connection, "finish", [parameter, self.owner])}
         kept = [item for item in items if item.run_id in ended]
         if kept:
             execute(connection, "record_items", [rows_parameter(kept)])

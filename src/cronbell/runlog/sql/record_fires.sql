@@ -8,40 +8,51 @@
 -- A fire that came due since its job was paused is skipped with the pause's reason.
 -- A fire that need not wait and that this runner has room for ("start") is born running, under its
 -- lease: recorded and claimed in one commit.
--- Rows: job id, cursor read, cursor new, key, scheduled_at, status, reason, deadline_at,
---       missed_first_at, missed_count, available_at (later than due by jitter), overlap, ahead, at most once, start.
--- Parameters: rows, now, now, now, owner, lease_expires_at.
-WITH due AS MATERIALIZED (
+-- Members: job id, cursor read, key. Shared: cursor new, scheduled_at, status, reason, deadline_at,
+--   missed_first_at, missed_count, available_at (later than due by jitter), overlap, ahead,
+--   at most once, start.
+-- Parameters: groups, now, now, now, owner, lease_expires_at.
+WITH shared AS MATERIALIZED (
     SELECT
+        groups.value -> 0 AS members,
+        CAST(groups.value ->> 2 AS BIGINT) AS scheduled_at,
+        groups.value ->> 3 AS status,
+        groups.value ->> 4 AS reason,
+        CAST(groups.value ->> 5 AS BIGINT) AS deadline_at,
+        CAST(groups.value ->> 6 AS BIGINT) AS missed_first_at,
+        CAST(groups.value ->> 7 AS BIGINT) AS missed_count,
+        CAST(groups.value ->> 8 AS BIGINT) AS available_at,
+        groups.value ->> 9 AS overlap,
+        CAST(groups.value ->> 10 AS BIGINT) AS ahead,
+        CAST(groups.value ->> 11 AS BOOLEAN) AS at_most_once,
+        CAST(groups.value ->> 12 AS BOOLEAN) AS start
+    FROM {groups}
+),
+due AS MATERIALIZED (
+    SELECT
+        shared.scheduled_at, shared.status, shared.reason, shared.deadline_at,
+        shared.missed_first_at, shared.missed_count, shared.available_at, shared.overlap,
+        shared.ahead, shared.at_most_once, shared.start,
         job.id AS job_id,
-        rows.value ->> 3 AS key,
-        CAST(rows.value ->> 4 AS BIGINT) AS scheduled_at,
-        rows.value ->> 5 AS status,
-        rows.value ->> 6 AS reason,
+        members.value ->> 2 AS key,
         job.pause_reason,
-        job.paused_at <= CAST(rows.value ->> 4 AS BIGINT) AS paused,
-        CAST(rows.value ->> 7 AS BIGINT) AS deadline_at,
-        CAST(rows.value ->> 8 AS BIGINT) AS missed_first_at,
-        CAST(rows.value ->> 9 AS BIGINT) AS missed_count,
-        CAST(rows.value ->> 10 AS BIGINT) AS available_at,
-        rows.value ->> 11 AS overlap,
-        CAST(rows.value ->> 12 AS BIGINT) AS ahead,
-        CAST(rows.value ->> 13 AS BOOLEAN) AS at_most_once,
-        CAST(rows.value ->> 14 AS BOOLEAN) AS start,
+        job.paused_at <= shared.scheduled_at AS paused,
         -- How many go on already; whether it is none, one or more is all that matters.
-        CASE WHEN rows.value ->> 5 = 'pending' AND rows.value ->> 11 <> 'allow' THEN (
+        CASE WHEN shared.status = 'pending' AND shared.overlap <> 'allow' THEN (
             SELECT COUNT(*) FROM (
                 SELECT 1 FROM runlog_run AS going
                 WHERE going.job_id = job.id AND going.status IN ('pending', 'running')
                 LIMIT 2
             ) AS found
         ) ELSE 0 END AS going
-    FROM {rows}
-    JOIN runlog_job AS job
-        ON job.id = CAST(rows.value ->> 0 AS BIGINT)
-        AND job.cursor_at = CAST(rows.value ->> 1 AS BIGINT)
+    FROM shared
+    CROSS JOIN {members}
+    -- CROSS: SQLite joins in the order written, the batch first.
+    CROSS JOIN runlog_job AS job
+    WHERE job.id = CAST(members.value ->> 0 AS BIGINT)
+      AND job.cursor_at = CAST(members.value ->> 1 AS BIGINT)
 ),
-decided AS MATERIALIZED (
+decided AS (
     SELECT
         due.*,
         overlap IN ('queue_one', 'queue_all') AND going + ahead > 0 AS queued,
