@@ -77,7 +77,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _uses_store(item: pytest.Item) -> bool:
-    if item.get_closest_marker("browser"):
+    if item.get_closest_marker("browser") or item.get_closest_marker("any_store"):
         return False
     marked = item.get_closest_marker("django_db") is not None
     return marked or bool(STORE_FIXTURES & set(getattr(item, "fixturenames", ())))
