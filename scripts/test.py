@@ -1,12 +1,15 @@
 """``make test``: the whole suite on SQLite, then what depends on the store on PostgreSQL.
 
-Arguments go to pytest: ``make test ARGS="tests/schedule -x"``. Where this machine has no
-PostgreSQL the closing lines say so; under ``CI=true`` that is a failure.
+Each suite runs in several processes side by side, since most tests wait for one. Arguments go to
+pytest, and a later one wins: ``make test ARGS="tests/schedule -x"``, ``ARGS="-n0 --pdb"``.
+Where this machine has no PostgreSQL the closing lines say so; under ``CI=true`` that is a failure.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,31 +20,60 @@ sys.path.insert(0, str(ROOT))
 from tests.support import machine, store  # noqa: E402
 
 NOTHING_SELECTED = 5  # pytest's exit code
+INTERRUPTED = 2  # likewise
+GRACE_SECONDS = 20.0  # for pytest to take down what its tests started
+
+
+def processes() -> int:
+    """Return how many to run tests in: one more than there are processors, as some always wait."""
+    return min((os.cpu_count() or 1) + 1, 8)
 
 
 def run(name: str, *options: str) -> tuple[str, int]:
     """Run pytest on one store and return how it went, in words and as an exit code."""
     print(f"\n== tests on {name}", flush=True)
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, *sys.argv[1:]],
+    side_by_side = f"--numprocesses={processes()}"
+    pytest = subprocess.Popen(
+        [sys.executable, "-m", "pytest", side_by_side, *options, *sys.argv[1:]],
         cwd=ROOT,
         env={**os.environ, store.STORE_VARIABLE: name},
-        check=False,
     )
-    if done.returncode == NOTHING_SELECTED and options:
+    try:
+        code = pytest.wait()
+    except KeyboardInterrupt:
+        end(pytest)
+        raise
+    if code == NOTHING_SELECTED and options:
         return f"{name}: nothing selected depends on the store", 0
-    word = "passed" if done.returncode == 0 else f"FAILED (pytest exit code {done.returncode})"
-    return f"{name}: {word}", done.returncode
+    word = "passed" if code == 0 else f"FAILED (pytest exit code {code})"
+    return f"{name}: {word}", code
+
+
+def end(pytest: subprocess.Popen[bytes]) -> None:
+    """Wait for a pytest that is interrupted to clean up; ask again, and at last kill it.
+
+    A terminal interrupts pytest too, and one more interruption would cut its cleaning short: so it
+    is first given its time, and only then asked in case that it never heard.
+    """
+    for ask in (lambda: None, lambda: pytest.send_signal(signal.SIGINT), pytest.kill):
+        ask()
+        with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+            pytest.wait(GRACE_SECONDS)
+            return
 
 
 def main() -> int:
     """Return 0 only if everything that ran passed and, in CI, everything ran."""
-    results = [run("sqlite")]
-    if machine.find("postgresql"):
-        results.append(run("postgresql", "--store-dependent"))
-    else:
-        words = f"postgresql: NOT TESTED HERE ({machine.INSTALL['postgresql']})"
-        results.append((words, int(machine.in_ci())))
+    try:
+        results = [run("sqlite")]
+        if machine.find("postgresql"):
+            results.append(run("postgresql", "--store-dependent"))
+        else:
+            words = f"postgresql: NOT TESTED HERE ({machine.INSTALL['postgresql']})"
+            results.append((words, int(machine.in_ci())))
+    except KeyboardInterrupt:
+        print("\n== interrupted")
+        return INTERRUPTED
     print(f"\n== Python {sys.version.split()[0]}")
     for words, _code in results:
         print(f"== {words}")

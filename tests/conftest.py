@@ -77,7 +77,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _uses_store(item: pytest.Item) -> bool:
-    if item.get_closest_marker("browser"):
+    if item.get_closest_marker("browser") or item.get_closest_marker("any_store"):
         return False
     marked = item.get_closest_marker("django_db") is not None
     return marked or bool(STORE_FIXTURES & set(getattr(item, "fixturenames", ())))
@@ -87,6 +87,36 @@ def pytest_configure(config: pytest.Config) -> None:
     """Refuse at once, rather than test by test, to test a store that is not there."""
     if store.chosen() == "postgresql" and machine.find("postgresql") is None:
         raise pytest.UsageError(f"no PostgreSQL here: {machine.INSTALL['postgresql']}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In a worker, tell the process that prints what was tested on and what was not."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput.update(missing=dict(machine.missing), versions=_versions)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Add up what the workers tell; one that crashed tells nothing, and its test has failed."""
+    told = getattr(node, "workeroutput", {})
+    machine.missing.update(told.get("missing", {}))
+    _versions.update(told.get("versions", {}))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Iterator[dict[str, Any] | None]:
+    """Send a worker's reports in letters that can be sent: half a pair would end the whole run."""
+    return _sendable((yield))
+
+
+def _sendable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, dict):
+        return {name: _sendable(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_sendable, value))
+    return value
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

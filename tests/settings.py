@@ -11,6 +11,6 @@ from ideasgpt.settings import *  # noqa: E402,F403
 from ideasgpt.settings import DATABASES, INSTALLED_APPS  # noqa: E402
 
 store.test_databases(DATABASES)
-INSTALLED_APPS = [*INSTALLED_APPS, "tests.drain.backlog"]
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.drain.backlog", "tests.support.emptying"]
 # The real hasher is slow on purpose; what it guards is Django's, not ours to test.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -10,21 +10,12 @@ import pytest
 
 BIN = Path(sys.executable).parent
 CRONBELL = BIN / "cronbell"
-PREPARE = """
-import os, pathlib
-os.environ["DJANGO_SETTINGS_MODULE"] = "cronbell.server.settings"
-from cronbell.server.prepare import prepare
-prepare(pathlib.Path(os.environ["CRONBELL_DATA"]))
-"""
 
 
 @pytest.fixture
-def command(process, tmp_path):
-    prepared = process(sys.executable, "-c", PREPARE)
-    assert prepared.wait(60) == 0, prepared.output()
-
+def command(process, prepared, tmp_path):
     def call(*args: str) -> tuple[int, dict]:
-        one = process(CRONBELL, *args, "--json", cwd=tmp_path)
+        one = process(CRONBELL, *args, "--json", cwd=tmp_path, env=prepared)
         return one.wait(60), json.loads(one.output().strip().splitlines()[-1])
 
     return call
@@ -64,10 +55,10 @@ def test_changes_removals_and_renames_are_told_apart(command, tmp_path):
     assert len(jobs["jobs"]) == 2
 
 
-def test_plan_names_what_was_paused_by_hand(command, process, tmp_path):
+def test_plan_names_what_was_paused_by_hand(command, process, prepared, tmp_path):
     write(tmp_path, ("/api/cron/a", "0 0 * * *"))
     command("apply", *TARGET)
-    paused = process(CRONBELL, "pause", "a", "--reason", "maintenance", cwd=tmp_path)
+    paused = process(CRONBELL, "pause", "a", "--reason", "maintenance", cwd=tmp_path, env=prepared)
     assert paused.wait(60) == 0, paused.output()
     code, found = command("plan")
     assert (code, found["paused"], found["changed"]) == (0, ["a"], [])

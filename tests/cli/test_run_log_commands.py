@@ -10,32 +10,14 @@ import pytest
 
 BIN = Path(sys.executable).parent
 CRONBELL = BIN / "cronbell"
-PREPARE = """
-import os, pathlib
-os.environ["DJANGO_SETTINGS_MODULE"] = "cronbell.server.settings"
-from cronbell.server.prepare import prepare
-prepare(pathlib.Path(os.environ["CRONBELL_DATA"]))
-from cronbell.clock import SYSTEM_CLOCK
-from cronbell.domain import JobSpec
-from cronbell.runlog.jobs import sync_jobs
-specs = [
-    JobSpec(name="nightly", path="/api/cron/nightly", url="http://127.0.0.1:9/api/cron/nightly",
-            schedule="0 0 * * *", deadline=60.0),
-    JobSpec(name="off", path="/api/cron/off", url="http://127.0.0.1:9/api/cron/off",
-            schedule="0 0 * * *", deadline=60.0, enabled=False),
-]
-sync_jobs(specs, SYSTEM_CLOCK.now())
-"""
 
 
 @pytest.fixture
-def command(process):
+def command(process, prepared_with_jobs):
     """Run ``cronbell`` on a prepared run log without a runner."""
-    prepared = process(sys.executable, "-c", PREPARE)
-    assert prepared.wait(60) == 0, prepared.output()
 
     def call(*args: str) -> tuple[int, str]:
-        one = process(CRONBELL, *args)
+        one = process(CRONBELL, *args, env=prepared_with_jobs)
         return one.wait(60), one.output()
 
     return call

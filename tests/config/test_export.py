@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import shutil
 import subprocess
 from datetime import UTC, datetime
 from itertools import islice
 
 import pytest
+from tests.support import machine, manifests
 
 from cronbell.config.crontab import read_crontab
 from cronbell.config.export import EXPORTS, Options
@@ -76,13 +76,13 @@ def elapses(calendar, count=40, start=START):
     return {int(datetime.fromisoformat(f"{each}+00:00").timestamp()) for each in found}
 
 
-needs_systemd = pytest.mark.skipif(
-    shutil.which("systemd-analyze") is None,
-    reason="systemd-analyze is not here: calendars are compared by its reading of them",
-)
+@pytest.fixture(scope="module")
+def systemd():
+    """Return the program whose reading of calendars and units decides."""
+    return machine.require("systemd")
 
 
-@needs_systemd
+@pytest.mark.usefixtures("systemd")
 @pytest.mark.parametrize("expression", [*EXPRESSIONS, *SPECIAL, *INTERVALS])
 def test_systemd_reads_the_calendar_as_the_same_instants(expression):
     spec = job(expression)
@@ -94,7 +94,7 @@ def test_systemd_reads_the_calendar_as_the_same_instants(expression):
     assert common >= 5
 
 
-@needs_systemd
+@pytest.mark.usefixtures("systemd")
 @pytest.mark.parametrize("expression", ["30 2 * * *", "30 1 * * *", "*/30 * * * *"])
 def test_systemd_s_own_daylight_saving_is_the_one_said(expression):
     spec = job(
@@ -118,7 +118,7 @@ def test_what_no_calendar_says_is_left_out():
         assert [loss.what for loss in exported.losses] == ["job"]
 
 
-@needs_systemd
+@pytest.mark.usefixtures("systemd")
 def test_systemd_accepts_the_units(tmp_path):
     spec = job(path='/a?b=%20"$HOME"\\x', jitter=90.0, retry=RetryPolicy(max_attempts=3))
     exported = export("systemd", spec)
@@ -229,32 +229,19 @@ def test_what_is_exported_to_vercel_is_what_vercel_accepts(tmp_path):
     assert all(fires(spec) == fires(given[spec.path]) for spec in loaded)
 
 
-def documents(text):
-    """Read the manifests by a YAML reader of another maker, through kubectl."""
-    answer = subprocess.run(
-        ["kubectl", "patch", "--local", "-f", "-", "-p", "{}", "-o", "json"],
-        input=text, capture_output=True, text=True, timeout=60, check=True,
-    )  # fmt: skip
-    decoder, found, rest = json.JSONDecoder(), [], answer.stdout.lstrip()
-    while rest:
-        value, end = decoder.raw_decode(rest)
-        found.append(value)
-        rest = rest[end:].lstrip()
-    return found
-
-
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl reads the YAML in this test")
-def test_kubernetes_reads_the_cron_jobs():
+def test_kubernetes_takes_the_cron_jobs_as_they_are_meant():
     odd = '/a?b="yes": # {x} $(CRON_SECRET) 한 \\'
     exported = export(
         "kubernetes",
-        job(path=odd, name="Odd_job.한국", timezone="Asia/Seoul", catch_up_window=7200.5),
+        job(path=odd, name="Odd_job.한국🔔", timezone="Asia/Seoul", catch_up_window=7200.5),
         job("0 9 * * mon-fri", name="off", enabled=False, retry=RetryPolicy(max_attempts=2)),
     )
-    first, second = documents(exported.files["cronjobs.yaml"])
+    first, second = manifests.documents(exported.files["cronjobs.yaml"])
+    assert [*manifests.misfits(first, manifests.CRON_JOB)] == []
+    assert [*manifests.misfits(second, manifests.CRON_JOB)] == []
     spec = first["spec"]
     assert re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,50}[a-z0-9])?", first["metadata"]["name"])
-    assert first["metadata"]["annotations"]["cronbell/job"] == "Odd_job.한국"
+    assert first["metadata"]["annotations"]["cronbell/job"] == "Odd_job.한국🔔"
     assert (spec["schedule"], spec["timeZone"]) == ("0 3 * * 0", "Asia/Seoul")
     assert (spec["concurrencyPolicy"], spec["startingDeadlineSeconds"]) == ("Forbid", 7201)
     pod = spec["jobTemplate"]["spec"]["template"]["spec"]
@@ -266,6 +253,34 @@ def test_kubernetes_reads_the_cron_jobs():
     assert second["spec"]["suspend"] is True
     assert second["spec"]["schedule"] == "0 9 * * 1-5"
     assert {loss.what for loss in exported.losses} == {"name", "retry.backoff"}
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("suspend: false", 'suspend: "false"', ".spec.suspend: 'false' is not bool"),
+        ("  jobTemplate:", "  jobTemplates:", ".spec.jobTemplates: no such field"),
+        ("restartPolicy: Never", "backoffLimit: 1", ".restartPolicy: missing"),
+        ("Policy: Never", "Policy: Always", "'Always' is none of ['Never', 'OnFailure']"),
+        ("schedule: ", "schedule: *", "may be read as something else"),
+        ("- curl", "- no", "may be read as something else"),
+        ("  timeZone:", "   timeZone:", "indented like nothing before it"),
+        ('job: "clean"', r'job: "\ud83d\udd14"', "half a character"),
+        ('job: "clean"', 'job: "cl"ean"', "may be read as something else"),
+    ],
+)
+def test_sabotage_a_manifest_that_is_wrong_is_seen(right, wrong, said):
+    text = export("kubernetes", job()).files["cronjobs.yaml"]
+    assert right in text
+    try:
+        faults = [
+            fault
+            for one in manifests.documents(text.replace(right, wrong, 1))
+            for fault in manifests.misfits(one, manifests.CRON_JOB)
+        ]
+    except ValueError as error:
+        faults = [str(error)]
+    assert any(said in fault for fault in faults), faults
 
 
 def test_names_that_only_differ_in_what_kubernetes_forbids_stay_apart():

@@ -9,7 +9,10 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from cronbell.dashboard import access
 
-pytestmark = pytest.mark.django_db(databases=["default", "runlog"])
+pytestmark = [
+    pytest.mark.django_db(databases=["default", "runlog"]),
+    pytest.mark.any_store,
+]
 
 NOBODY_IN = ("nobody", "inactive")  # Django ends an inactive user's session
 NOT_ADMINISTRATORS = ("user", "staff")

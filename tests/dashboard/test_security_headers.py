@@ -7,7 +7,10 @@ from django.test import Client
 
 from cronbell.server.middleware import HEADERS
 
-pytestmark = pytest.mark.django_db(databases=["default", "runlog"])
+pytestmark = [
+    pytest.mark.django_db(databases=["default", "runlog"]),
+    pytest.mark.any_store,
+]
 
 ADDRESSES = [
     "/admin/",

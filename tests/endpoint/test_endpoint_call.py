@@ -150,7 +150,6 @@ def test_whatever_a_job_raises_becomes_a_readable_500(bench, error, details):
         ({"timestamp": 1}, "'timestamp'"),
         (JobResult(data={"message": "twice"}), "'message'"),
     ],
-    ids=repr,
 )
 def test_a_result_that_is_no_answer_is_an_error_that_says_so(bench, result, word):
     bench.work.result = result

@@ -80,7 +80,6 @@ def test_path_overrides_the_default():
         ({"function": lambda: None}, "one argument"),
         ({"function": "work"}, "not a function"),
     ],
-    ids=repr,
 )
 def test_a_definition_that_cannot_work_is_an_error_that_names_it(options, word):
     registry = Registry()

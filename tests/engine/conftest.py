@@ -6,13 +6,14 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from cronbell.dispatch import Dispatcher, PyreqwestTransport
 from cronbell.domain import JobSpec
 from cronbell.engine.loop import Runner, RunnerSettings
+from cronbell.runlog.jobs import sync_jobs
 from cronbell.runlog.models import Run
 from cronbell.testing import ScriptedTarget
 from cronbell.testing.shifted import ShiftedClock
@@ -73,6 +74,39 @@ async def running(
         stop.set()
         await asyncio.wait_for(task, PATIENCE_SECONDS)
         await transport.close()
+
+
+def run_until(
+    specs: Sequence[JobSpec], clock, target, predicate: Callable[[], bool], *, second: float = 59.8
+) -> None:
+    """Run a runner from that second of the minute on, until the run log shows what is expected."""
+
+    async def go() -> None:
+        async with running(specs, clock, target):
+            clock.show_second(second)
+            await until(predicate)
+
+    asyncio.run(go())
+
+
+def lost_run(spec: JobSpec, clock, **changes) -> Run:
+    """Make a run that a runner, now dead, was executing: its lease has just run out."""
+    now = clock.now()
+    values = {
+        "job": sync_jobs([spec], now)[spec.name],
+        "key": "cb1-lost",
+        "kind": "schedule",
+        "status": "running",
+        "scheduled_at": now,
+        "queued_at": now,
+        "available_at": now,
+        "started_at": now,
+        "deadline_at": now + timedelta(minutes=10),
+        "lease_owner": "a-dead-runner",
+        "lease_term": 1,
+        "lease_expires_at": now - timedelta(seconds=1),
+    }
+    return Run.objects.create(**{**values, **changes})
 
 
 async def until(predicate: Callable[[], bool]) -> None:

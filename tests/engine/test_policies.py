@@ -8,7 +8,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
-from tests.engine.conftest import NOON, running, statuses, until
+from tests.engine.conftest import NOON, lost_run, run_until, running, statuses, until
 
 from cronbell.clock import to_micros
 from cronbell.domain import CatchUp, Delivery, Overlap, RetryPolicy
@@ -128,22 +128,7 @@ def test_a_run_whose_runner_died_is_called_again_or_unknown(
 ):
     spec = make_spec(delivery=delivery)
     target.script(spec.path, answers.ok())
-    job = sync_jobs([spec], clock.now())[spec.name]
-    Run.objects.create(
-        job=job,
-        key="cb1-lost",
-        kind="schedule",
-        status="running",
-        at_most_once=delivery is Delivery.AT_MOST_ONCE,
-        scheduled_at=clock.now(),
-        queued_at=clock.now(),
-        available_at=clock.now(),
-        started_at=clock.now(),
-        deadline_at=clock.now() + timedelta(minutes=10),
-        lease_owner="a-dead-runner",
-        lease_term=1,
-        lease_expires_at=clock.now() - timedelta(seconds=1),
-    )
+    lost_run(spec, clock, at_most_once=delivery is Delivery.AT_MOST_ONCE)
 
     async def go():
         async with running([spec], clock, target):
@@ -172,12 +157,9 @@ def test_at_most_once_is_not_tried_again_once_something_was_sent(make_spec, cloc
     spec = make_spec(retry=retry, **ONCE)
     target.script(spec.path, failure, answers.ok())
 
-    async def go():
-        async with running([spec], clock, target):
-            clock.show_second(59.8)
-            await until(lambda: statuses() and statuses()[0] not in {"pending", "running"})
-
-    asyncio.run(go())
+    run_until(
+        [spec], clock, target, lambda: statuses() and statuses()[0] not in {"pending", "running"}
+    )
     assert Run.objects.get().status in {"error", "timed_out"}
     assert len(target.requests) == 1
 

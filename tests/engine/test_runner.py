@@ -7,7 +7,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from tests.engine.conftest import NOON, running, statuses, until
+from tests.engine.conftest import NOON, lost_run, run_until, running, statuses, until
 
 from cronbell.clock import from_micros, to_micros
 from cronbell.domain import RetryPolicy, fire_key
@@ -27,12 +27,7 @@ def test_a_fire_is_called_at_its_instant_with_the_specified_headers_and_recorded
     spec = make_spec()
     target.script(spec.path, answers.ok(message="3 done"))
 
-    async def go():
-        async with running([spec], clock, target):
-            clock.show_second(59.5)
-            await until(lambda: statuses() == ["success"])
-
-    asyncio.run(go())
+    run_until([spec], clock, target, lambda: statuses() == ["success"], second=59.5)
     run = Run.objects.get()
     due = NOON + timedelta(minutes=1)
     assert run.scheduled_at == due
@@ -57,12 +52,7 @@ def test_a_failure_is_explained_and_not_tried_again_unless_configured(make_spec,
     spec = make_spec()
     target.script(spec.path, answers.answer(500, b"boom"))
 
-    async def go():
-        async with running([spec], clock, target):
-            clock.show_second(59.8)
-            await until(lambda: statuses() == ["error"])
-
-    asyncio.run(go())
+    run_until([spec], clock, target, lambda: statuses() == ["error"])
     run = Run.objects.get()
     assert (run.reason, run.http_status, run.attempt) == ("http_status", 500, 1)
     assert "500" in run.details
@@ -74,12 +64,7 @@ def test_a_configured_retry_keeps_the_key_and_counts_attempts(make_spec, clock, 
     spec = make_spec(retry=retry)
     target.script(spec.path, answers.answer(500, b""), answers.reset("before"), answers.ok())
 
-    async def go():
-        async with running([spec], clock, target):
-            clock.show_second(59.8)
-            await until(lambda: statuses() == ["success"])
-
-    asyncio.run(go())
+    run_until([spec], clock, target, lambda: statuses() == ["success"])
     calls = target.requests_to(spec.path)
     assert [call.header("X-Cronbell-Attempt") for call in calls] == ["1", "2", "3"]
     assert len({call.header("Idempotency-Key") for call in calls}) == 1
@@ -97,12 +82,7 @@ def test_an_endpoint_still_at_work_is_asked_again_without_spending_an_attempt(
     working = answers.json_answer({"error": "going on"}, status=409, headers=[("Retry-After", "0")])
     target.script(spec.path, working, working, answers.ok())
 
-    async def go():
-        async with running([spec], clock, target):
-            clock.show_second(59.8)
-            await until(lambda: statuses() == ["success"])
-
-    asyncio.run(go())
+    run_until([spec], clock, target, lambda: statuses() == ["success"])
     attempts = [call.header("X-Cronbell-Attempt") for call in target.requests_to(spec.path)]
     assert attempts == ["1", "1", "1"]
 
@@ -132,12 +112,7 @@ def test_a_hanging_target_ends_at_the_timeout_and_others_are_not_kept_waiting(
     target.script(slow.path, answers.hang())
     target.script(quick.path, answers.ok())
 
-    async def go():
-        async with running([slow, quick], clock, target):
-            clock.show_second(59.8)
-            await until(lambda: sorted(statuses()) == ["success", "timed_out"])
-
-    asyncio.run(go())
+    run_until([slow, quick], clock, target, lambda: sorted(statuses()) == ["success", "timed_out"])
     assert Run.objects.get(status="timed_out").reason == "timeout"
     quick_run = Run.objects.get(status="success")
     assert quick_run.started_at - quick_run.scheduled_at < timedelta(seconds=0.4)
@@ -164,21 +139,7 @@ def test_a_short_outage_is_caught_up_and_a_long_one_is_one_missed_row(make_spec,
 def test_a_run_of_a_runner_that_died_is_sent_again_with_the_same_key(make_spec, clock, target):
     spec = make_spec()
     target.script(spec.path, answers.ok())
-    job = sync_jobs([spec], clock.now())[spec.name]
-    lost = Run.objects.create(
-        job=job,
-        key="cb1-the-same",
-        kind="schedule",
-        status="running",
-        scheduled_at=clock.now(),
-        queued_at=clock.now(),
-        available_at=clock.now(),
-        started_at=clock.now(),
-        deadline_at=clock.now() + timedelta(minutes=10),
-        lease_owner="a-dead-runner",
-        lease_term=1,
-        lease_expires_at=clock.now() - timedelta(seconds=1),
-    )
+    lost = lost_run(spec, clock, key="cb1-the-same")
 
     async def go():
         async with running([spec], clock, target):

@@ -10,20 +10,10 @@ from cronbell.domain import Overlap
 from cronbell.runlog.cancelling import CancelError, cancel
 from cronbell.runlog.models import Attempt, Run
 from cronbell.runlog.reasons import explain
-from cronbell.runlog.store import AttemptRow, ReleaseRow, RunStore
+from cronbell.runlog.store import AttemptRow, ReleaseRow
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "runlog"])
 ENDED = ("cancelled", "cancelled")
-
-
-@pytest.fixture
-def store():
-    return RunStore("runner-a")
-
-
-@pytest.fixture
-def other():
-    return RunStore("runner-b")
 
 
 def look(store, now=NOW + 2 * MINUTE):

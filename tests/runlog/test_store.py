@@ -92,16 +92,6 @@ def finish(store: RunStore, *rows: FinishRow, items=()) -> set[int]:
         return store.finish(rows, items)
 
 
-@pytest.fixture
-def store():
-    return RunStore("runner-a")
-
-
-@pytest.fixture
-def other():
-    return RunStore("runner-b")
-
-
 def test_a_fire_becomes_one_pending_run_and_moves_the_cursor(store):
     it = job()
     at = NOW + 60 * SECOND

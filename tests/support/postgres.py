@@ -126,17 +126,23 @@ class Server:
     def _connect(self) -> psycopg.Connection[Any]:
         return psycopg.connect(self.plan.url("postgres"), autocommit=True, connect_timeout=5)
 
-    def create(self, name: str) -> str:
-        """Create an empty database and return its URL."""
+    def create(self, name: str, *, template: str = "template1") -> str:
+        """Create a database, empty unless a template says otherwise, and return its URL."""
+        made = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
         with self._connect() as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            connection.execute(made.format(sql.Identifier(name), sql.Identifier(template)))
         return self.plan.url(name)
 
     @contextlib.contextmanager
-    def database(self) -> Iterator[str]:
-        """Lend an empty database of an unused name; it is dropped, connections and all."""
+    def database(self, *, like: str = "") -> Iterator[str]:
+        """Lend a database of an unused name; it is dropped, connections and all.
+
+        Args:
+            like: the URL of a database that nobody is connected to, to be copied; without one the
+                database is empty.
+        """
         name = f"lent_{secrets.token_hex(6)}"
-        yield self.create(name)
+        yield self.create(name, template=like.rpartition("/")[2] or "template1")
         with self._connect() as connection:
             connection.execute(
                 sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))

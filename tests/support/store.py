@@ -19,6 +19,8 @@ from typing import Any
 STORE_VARIABLE = "CRONBELL_TEST_STORE"
 # Every process a test starts inherits this one, so that strays can be told from strangers.
 RUN_VARIABLE = "CRONBELL_TEST_RUN"
+# Set by pytest-xdist in each of its workers, before the settings are read there.
+WORKER_VARIABLE = "PYTEST_XDIST_WORKER"
 STORES = ("sqlite", "postgresql")
 
 # What a developer's shell may hold and no test may see: a real database, real secrets, a real
@@ -85,11 +87,14 @@ def plan() -> Plan:
 def prepare() -> None:
     """Clear the environment of what is not the tests' and set what the settings will read.
 
-    In a process that a test started nothing is touched: its environment is the test's choice.
+    In a process that a test started nothing is touched: its environment is the test's choice. A
+    worker of a run in parallel inherits the names of the run that started it and takes its own:
+    it shares no folder, no database and no mark of its processes with the other workers.
     """
-    if RUN_VARIABLE in os.environ:
+    worker = f"{os.environ.get(WORKER_VARIABLE, 'alone')}-"
+    if os.environ.get(RUN_VARIABLE, "").startswith(worker):
         return
-    os.environ[RUN_VARIABLE] = secrets.token_hex(16)
+    os.environ[RUN_VARIABLE] = worker + secrets.token_hex(16)
     for name in [*NOT_OURS, *(key for key in os.environ if key.startswith("CRONBELL_"))]:
         if name not in {STORE_VARIABLE, RUN_VARIABLE}:
             os.environ.pop(name, None)

@@ -123,9 +123,12 @@ class PyreqwestTransport:
             builder = builder.add_root_certificate_pem(certificate)
         self._client: Client = builder.build()
         self._limits: dict[float, timedelta] = {}
+        self._closed = False
 
     async def send(self, request: Request, *, timeout: float) -> Response | Failure:  # noqa: ASYNC109
         """Send and read the answer; see ``Transport``."""
+        if self._closed:  # on a busy machine the client still sends for a moment after its close
+            return Failure(Reason.RESET, "the transport is closed")
         response: ClientResponse | None = None
         try:
             built = (
@@ -152,7 +155,8 @@ class PyreqwestTransport:
         return failure if response is None else _told(response, b"", failure)
 
     async def close(self) -> None:
-        """Close; calls in flight end as ``RESET``."""
+        """Close; calls in flight end as ``RESET``, and so do later ones, without being sent."""
+        self._closed = True
         await self._client.close()
 
     def _limit(self, timeout: float) -> timedelta:

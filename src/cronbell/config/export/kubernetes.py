@@ -140,5 +140,9 @@ def _window(job: JobSpec) -> int:
 
 
 def yaml_text(text: str) -> str:
-    """Write a YAML string: JSON's escapes are YAML's, and nothing in quotes is a number or yes."""
-    return json.dumps(text)
+    """Write a YAML string: JSON's escapes are YAML's, and nothing in quotes is a number or yes.
+
+    But for one: JSON writes characters past U+FFFF as pairs, which YAML refuses.
+    """
+    parts = (f"\\U{ord(one):08X}" if one > "\uffff" else json.dumps(one)[1:-1] for one in text)
+    return f'"{"".join(parts)}"'
