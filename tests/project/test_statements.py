@@ -39,7 +39,7 @@ def test_the_heading_names_as_many_parameters_as_there_are(path: Path):
     assert named, f"{source.name(path)}: its heading has no 'Parameters: a, b.'"
     counts = [TIMES.search(one.strip()) for one in named[1].split(",")]
     listed = sum(int(count[1]) if count else 1 for count in counts)
-    assert listed == body.count("%s") + body.count("{rows}")
+    assert listed == body.count("%s") + body.count("{rows}") + body.count("{groups}")
 
 
 def test_every_statement_is_used():

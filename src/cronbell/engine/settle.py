@@ -16,8 +16,7 @@ from cronbell.clock import Clock
 from cronbell.dispatch import retry_delay
 from cronbell.domain import JobSpec, Outcome, Overlap
 from cronbell.engine.writer import Writer
-from cronbell.runlog.recorder import details_of, item_rows
-from cronbell.runlog.statements import object_text
+from cronbell.runlog.recorder import details_of, item_rows, object_text
 from cronbell.runlog.store import (
     AttemptRow,
     Claimed,

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from django.conf import settings
 from django.db import connections, transaction
 from django.db.models import Q
@@ -24,7 +25,7 @@ from cronbell.endpoint.recorder import Call, RunRef
 from cronbell.runlog.models import Job, LogLine, Run
 from cronbell.runlog.reasons import explain
 from cronbell.runlog.router import ALIAS
-from cronbell.runlog.statements import fetch, object_text
+from cronbell.runlog.statements import fetch
 from cronbell.runlog.store import FinishRow, ItemRow, RunStore
 from cronbell.states import Kind, Status
 
@@ -189,6 +190,11 @@ def details_of(outcome: Outcome) -> str:
     # The log is kept in the service's language, whatever the language of the caller.
     with translation.override(settings.LANGUAGE_CODE):
         return explain(outcome.reason.value, outcome.reason_data)
+
+
+def object_text(data: Mapping[str, Any]) -> str:
+    """Encode a reason's data as text, which unlike a dict can be grouped by."""
+    return msgspec.json.encode(data).decode() if data else "{}"
 
 
 def item_rows(run_id: int, items: Sequence[Item]) -> list[ItemRow]:

@@ -8,7 +8,7 @@ a run, one JSON text three).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -65,11 +65,6 @@ def statement(name: str, vendor: str) -> str:
 def rows_parameter(rows: Sequence[Row]) -> str:
     """Encode a batch as the JSON array that ``{rows}`` reads."""
     return msgspec.json.encode(rows).decode()
-
-
-def object_text(data: Mapping[str, Any]) -> str:
-    """Encode a JSON object as text, which unlike the object can be grouped by."""
-    return msgspec.json.encode(data).decode() if data else "{}"
 
 
 def groups_parameter(rows: Sequence[tuple[Any, ...]], own: int) -> str:
