@@ -11,6 +11,7 @@ from django.db.models import F
 
 from cronbell.config.plan import Difference, compare, plain_spec
 from cronbell.domain import (
+    Blackout,
     CatchUp,
     Delivery,
     Dialect,
@@ -95,11 +96,15 @@ def spec_of(job: Job) -> JobSpec:
     """Return the definition a job's row was last given."""
     data = dict(job.spec)
     retry = dict(data.pop("retry", {}))
+    windows = data.pop("blackout", ())
     retry["retry_on"] = tuple(retry.get("retry_on", RetryPolicy().retry_on))
     return JobSpec(
         **{
             **data,
             "retry": RetryPolicy(**retry),
+            "blackout": tuple(
+                Blackout(**{**window, "days": tuple(window["days"])}) for window in windows
+            ),
             "dialect": Dialect(data["dialect"]),
             "dst_gap": DstGap(data["dst_gap"]),
             "dst_repeat": DstRepeat(data["dst_repeat"]),

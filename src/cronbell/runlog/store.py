@@ -25,7 +25,7 @@ class FireRow(NamedTuple):
     """One row to record for a due fire or an outage; instants in microseconds.
 
     ``ahead`` is how many fires of the same job before this one are in the batch as due; ``start``
-    says that this runner has room for it now.
+    says that this runner has room for it now; ``reason_data`` goes with the reason blackout.
     """
 
     job_id: int
@@ -43,6 +43,7 @@ class FireRow(NamedTuple):
     ahead: int
     at_most_once: bool
     start: bool = False
+    reason_data: dict[str, Any] | None = None
 
 
 class Claimed(NamedTuple):

@@ -9,7 +9,8 @@
 -- A fire that need not wait and that this runner has room for ("start") is born running, under its
 -- lease: recorded and claimed in one commit.
 -- Rows: job id, cursor read, cursor new, key, scheduled_at, status, reason, deadline_at,
---       missed_first_at, missed_count, available_at (later than due by jitter), overlap, ahead, at most once, start.
+--       missed_first_at, missed_count, available_at (later than due by jitter), overlap, ahead, at most once, start,
+--       reason_data (of a fire due in a blackout window; null for all others).
 -- Parameters: rows, now, now, now, owner, lease_expires_at.
 WITH due AS MATERIALIZED (
     SELECT
@@ -18,7 +19,9 @@ WITH due AS MATERIALIZED (
         CAST(rows.value ->> 4 AS BIGINT) AS scheduled_at,
         rows.value ->> 5 AS status,
         rows.value ->> 6 AS reason,
+        CASE WHEN rows.value ->> 6 = 'blackout' THEN rows.value -> 15 END AS reason_data,
         job.pause_reason,
+        job.paused_by,
         job.paused_at <= CAST(rows.value ->> 4 AS BIGINT) AS paused,
         CAST(rows.value ->> 7 AS BIGINT) AS deadline_at,
         CAST(rows.value ->> 8 AS BIGINT) AS missed_first_at,
@@ -67,7 +70,7 @@ SELECT
     job_id, key, 'schedule', becomes,
     CASE
         WHEN becomes = 'skipped' AND paused THEN 'paused'
-        WHEN becomes = 'skipped' THEN 'overlap'
+        WHEN becomes = 'skipped' AND status <> 'skipped' THEN 'overlap'
         ELSE reason
     END,
     FALSE, FALSE,
@@ -84,7 +87,9 @@ SELECT
     missed_first_at, missed_count,
     0, 0, '', '',
     CASE
-        WHEN becomes = 'skipped' AND paused THEN {object}('reason', pause_reason)
+        WHEN becomes = 'skipped' AND paused
+            THEN {object}('reason', pause_reason, 'by', paused_by)
+        WHEN reason_data IS NOT NULL THEN reason_data
         ELSE '{}'
     END,
     ''
