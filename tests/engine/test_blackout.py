@@ -92,7 +92,6 @@ def test_after_an_outage_the_rest_of_it_has_a_row_of_its_own(make_spec):
     step(put_into_force(make_spec(blackout=LUNCH, schedule="*/2 * * * *")), 5.9)
     assert log() == [(2, "missed", "outage"), (4, "pending", "")]
     Run.objects.all().delete()
-    Job.objects.all().delete()
     window = (Blackout(start="12:03", end="12:13"),)
     step(put_into_force(make_spec(name="b", blackout=window, schedule="*/2 * * * *")), 13.9)
     assert log() == [(2, "pending", ""), (12, "missed", "outage")]
