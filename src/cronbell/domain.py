@@ -87,6 +87,28 @@ class RetryPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Blackout:
+    """A window of time in which a job's fires are skipped; what it covers is ``schedule``'s to say.
+
+    Attributes:
+        days: ``mon`` … ``sun``, in that order: the days it begins on, every week. Empty with
+            times of day: every day.
+        start: ``22:00`` for a window that comes back; a date, a local time or an instant (ISO
+            8601) for one that comes once.
+        end: likewise, not part of the window; before or at ``start`` it is the next day's. A date
+            is part of the window as a whole.
+        timezone: IANA name; empty for the job's own.
+        reason: why, for whoever asks later; may be empty.
+    """
+
+    days: tuple[str, ...] = ()
+    start: str
+    end: str
+    timezone: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
     """One job as the configuration defines it.
 
@@ -110,6 +132,7 @@ class JobSpec:
         retry: see ``RetryPolicy``.
         jitter: seconds; a fire is sent up to so much later, by an amount that is the job's own
             and always the same.
+        blackout: windows in which its fires are skipped.
         enabled: a disabled job has no fires; it can still be run now.
         dry_run: the endpoint honours ``X-Cronbell-Dry-Run``, so a dry run may be asked of it.
         source: where the job is defined, for messages: ``vercel.json crons[0]``.
@@ -132,6 +155,7 @@ class JobSpec:
     delivery: Delivery = Delivery.AT_LEAST_ONCE
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     jitter: float = 0.0
+    blackout: tuple[Blackout, ...] = ()
     enabled: bool = True
     dry_run: bool = False
     source: str = ""

@@ -44,6 +44,7 @@ class Reason(StrEnum):
     REPLACED = "replaced"  # cancelled: the next fire took its place (overlap = cancel_running)
     CANCELLED = "cancelled"  # a person ended it
     PAUSED = "paused"  # skipped: the job was paused
+    BLACKOUT = "blackout"  # skipped: due within a blackout window
     OUTAGE = "outage"  # missed: no runner was up
     HTTP_STATUS = "http_status"  # 4xx or 5xx
     REDIRECTED = "redirected"

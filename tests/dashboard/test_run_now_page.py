@@ -7,10 +7,11 @@ import re
 
 import pytest
 from django.test import Client
+from tests.dashboard.conftest import START, spec
 
 from cronbell.dispatch.request import AttemptCall, build_request
-from cronbell.domain import request_key
-from cronbell.runlog.jobs import spec_of
+from cronbell.domain import Blackout, request_key
+from cronbell.runlog.jobs import spec_of, sync_jobs
 from cronbell.runlog.models import Job, Run
 from cronbell.states import Kind
 
@@ -157,3 +158,15 @@ def test_a_failure_nobody_explained_is_an_unknown_error(admin, make_run, setting
     settings.LANGUAGE_CODE = "ko"
     run = make_run(status="error")
     assert "알 수 없는 오류" in admin.get(f"/admin/runs/{run.pk}/notice").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "open_now"), [("00:00", "24:00", True), (None, "", False)]
+)
+def test_an_open_blackout_window_is_said_before_a_run_by_hand(admin, start, end, open_now):
+    windows = (Blackout(start=start, end=end, reason="backups"),) if start else ()
+    sync_jobs([spec("update-rankings", blackout=windows)], START)
+    page = html.unescape(admin.get(URL, {"job_name": "update-rankings"}).content.decode())
+    said = "The blackout window 00:00 – 24:00 (UTC) is open: fires due now are skipped"
+    assert (said in page) is open_now
+    assert ("(backups)" in page) is open_now

@@ -46,8 +46,10 @@ def test_fires_due_since_the_pause_are_skipped_rows_that_say_why(store, clock):
     record(store, batch, now=at)
     assert rows() == [("pending", ""), ("skipped", "paused")], "due before the pause: it runs"
     run = Run.objects.get(status="skipped")
-    assert run.reason_data == {"reason": "the target is being moved"}
-    assert "the target is being moved" in explain(run.reason, run.reason_data)
+    assert run.reason_data == {"reason": "the target is being moved", "by": "alice"}
+    assert explain(run.reason, run.reason_data) == (
+        "not run: alice had paused the job: the target is being moved"
+    )
 
 
 def test_a_pause_survives_a_reload_and_a_change_of_the_job(store, clock):

@@ -354,6 +354,21 @@ def test_a_thousand_fires_are_recorded_claimed_and_finished_in_batches(store):
     assert set(Run.objects.values_list("status", flat=True)) == {"success"}
 
 
+def test_a_jobs_fires_get_ids_in_the_order_they_are_due_whatever_else_is_in_the_batch(store):
+    first, second = job("first"), job("second")
+    t1, t2, t3 = (NOW + n * 60 * SECOND for n in (1, 2, 3))
+    queued = {"overlap": "queue_all", "cursor_new": t3}
+    rows = [
+        fire(first, t1, **queued),
+        fire(first, t3, ahead=1, **queued),
+        fire(second, t2, **queued),
+        fire(second, t3, ahead=1, **queued),
+    ]
+    record(store, rows, t3)
+    instants = Run.objects.filter(job=second).order_by("id").values_list("scheduled_at", flat=True)
+    assert [to_micros(instant) for instant in instants] == [t2, t3]
+
+
 @pytest.mark.parametrize("vendor", sorted(DIALECT_WORDS))
 @pytest.mark.parametrize(
     "name", ["record_fires", "advance_cursors", "claim", "finish", "release", "request_run"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cronbell.domain import Dialect, DstGap, DstRepeat, JobSpec
+from cronbell.domain import Blackout, Dialect, DstGap, DstRepeat, JobSpec
 from cronbell.schedule.simulate import fires_of, overlaps, simulate
 
 MICROS = 1_000_000
@@ -91,3 +91,50 @@ def test_overlaps_are_what_overlap_skip_would_skip():
 def test_changes_of_the_clocks_are_noted():
     found = simulate({}, [spec("30 2 * * *", timezone=NEW_YORK)], *SPRING, durations={})
     assert any("2026-03-08" in note for note in found.jobs[0].notes)
+
+
+DAYTIME = (Blackout(start="09:00", end="11:00", reason="office"),)
+
+
+def test_fires_in_windows_are_named_and_left_out_of_load_and_overlaps():
+    window = (epoch(2026, 11, 1), epoch(2026, 11, 2) - 1)
+    before, after = spec("0 * * * *"), spec("0 * * * *", blackout=DAYTIME)
+    found = simulate({"job": before}, [after], *window, durations={"job": 5400.0})
+    (job,) = found.jobs
+    assert (job.before, job.after, job.skipped_before) == (23, 23, 0)
+    assert [(each.fire, each.window) for each in job.skipped] == [
+        (epoch(2026, 11, 1, hour), DAYTIME[0]) for hour in (9, 10)
+    ]
+    assert sorted(found.load) == [
+        epoch(2026, 11, 1, hour) for hour in range(1, 24) if hour not in {9, 10}
+    ]
+    everything = simulate({"job": before}, [before], *window, durations={"job": 5400.0})
+    assert everything.jobs[0].overlaps == 11
+    assert job.overlaps == 4 + 6, "01–08 and 11–23, every second one of each"
+
+
+def test_a_pause_skips_what_is_due_since_and_goes_before_a_window():
+    window = (epoch(2026, 11, 1), epoch(2026, 11, 2) - 1)
+    one = spec("0 * * * *", blackout=DAYTIME)
+    paused = {"job": epoch(2026, 11, 1, 10)}
+    (job,) = simulate({"job": one}, [one], *window, durations={}, paused=paused).jobs
+    assert [each.window for each in job.skipped] == [DAYTIME[0], *[None] * 14]
+    assert job.skipped_before == 15
+
+
+def test_simulated_windows_are_the_planners():
+    from cronbell.engine.planner import Planner
+
+    night = (Blackout(days=("sat",), start="22:00", end="06:00"),)
+    one = spec("*/30 * * * *", timezone=NEW_YORK, blackout=night)
+    planner = Planner()
+    start, end = AUTUMN
+    planner.load([(1, one, start * MICROS)])
+    skipped = []
+    for now in range(start, end, 600):
+        rows = planner.plan(now * MICROS, 10)
+        planner.planned(rows)
+        skipped += [row.scheduled_at // MICROS for row in rows if row.reason == "blackout"]
+    (job,) = simulate({}, [one], start, end, durations={}).jobs
+    assert [each.fire for each in job.skipped] == skipped
+    assert len(skipped) == 18, "eight hours on the clock, one of which comes twice"

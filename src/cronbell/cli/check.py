@@ -17,6 +17,7 @@ from cronbell.config.loader import check_files
 from cronbell.config.secrets import secret_faults
 from cronbell.domain import Fault, JobSpec
 from cronbell.schedule import schedule_of
+from cronbell.schedule.blackout import window_data
 
 _VERCEL_JSON = "vercel.json"
 _CRONBELL_TOML = "cronbell.toml"
@@ -111,6 +112,7 @@ def _job(job: JobSpec, now: int) -> dict[str, Any]:
             "retry_on": list(job.retry.retry_on),
         },
         "jitter": job.jitter,
+        "blackout": [window_data(window, job.timezone) for window in job.blackout],
         "enabled": job.enabled,
         "dry_run": job.dry_run,
         "source": job.source,

@@ -17,6 +17,7 @@ from cronbell.cli.run import run as run_job
 from cronbell.cli.runs import runs
 from cronbell.cli.simulate import simulate
 from cronbell.cli.up import up
+from cronbell.cli.why import why
 
 app = typer.Typer(
     name="cronbell",
@@ -34,6 +35,7 @@ app.command("run")(run_job)
 app.command("runs")(runs)
 app.command("jobs")(jobs)
 app.command("cancel")(cancel)
+app.command("why")(why)
 app.command("pause")(pause)
 app.command("resume")(resume)
 app.command("export")(export_jobs)

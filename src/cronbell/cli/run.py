@@ -36,6 +36,7 @@ def run(
 
     actor = f"{getpass.getuser()} (command line)"
     run_id = request_run(job, nonce=secrets.token_hex(16), actor=actor, dry_run=dry_run)
+    _warn_of_window(job)
     if not wait:
         row = Run.objects.select_related("job").get(pk=run_id)
         print_json(log_row(row)) if json else sys.stdout.write(f"run {run_id} of {job} is queued\n")
@@ -45,6 +46,17 @@ def run(
     print_json(found) if json else _tell(found)
     if found["status"] != Status.SUCCESS:
         raise typer.Exit(1)
+
+
+def _warn_of_window(job: str) -> None:
+    from cronbell.clock import SYSTEM_CLOCK
+    from cronbell.runlog.queries import configured_job
+    from cronbell.runlog.windows import run_now_word
+
+    row = configured_job(job)
+    word = run_now_word(row, SYSTEM_CLOCK.now()) if row else ""
+    if word:
+        sys.stderr.write(f"{word}\n")
 
 
 def _warn_if_nobody_runs() -> None:

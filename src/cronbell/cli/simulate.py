@@ -13,6 +13,7 @@ from cronbell.cli.setting_up import DataOption, JsonOption, open_run_log
 from cronbell.cli.up import VERCEL_JSON
 
 if TYPE_CHECKING:
+    from cronbell.domain import Blackout
     from cronbell.schedule.simulate import JobSimulation, Simulation
 
 DAY = 86_400
@@ -29,7 +30,7 @@ def simulate(
 ) -> None:
     """Show what the files change: fires added, removed, moved, load, overlaps, clock changes."""
     open_run_log(data)
-    from cronbell.clock import SYSTEM_CLOCK
+    from cronbell.clock import SYSTEM_CLOCK, to_micros
     from cronbell.runlog.jobs import live_jobs, spec_of
     from cronbell.runlog.queries import typical_durations
     from cronbell.schedule.simulate import simulate as run_simulation
@@ -37,12 +38,18 @@ def simulate(
     wanted = read_files(config, target)
     now = int(SYSTEM_CLOCK.now().timestamp())
     start, end = now - days * DAY, now + days * DAY
+    live = live_jobs()
     found = run_simulation(
-        {name: spec_of(job) for name, job in live_jobs().items()},
+        {name: spec_of(job) for name, job in live.items()},
         wanted.jobs,
         start,
         end,
         durations=typical_durations(),
+        paused={
+            name: -(-to_micros(job.paused_at) // 1_000_000)
+            for name, job in live.items()
+            if job.paused_at is not None
+        },
     )
     print_json(_as_dict(found, start, end)) if json else _print(found, days)
 
@@ -60,6 +67,15 @@ def _as_dict(found: Simulation, start: int, end: int) -> dict[str, Any]:
                 "removed": [_iso(fire) for fire in job.removed],
                 "moved": [{"before": _iso(old), "after": _iso(new)} for old, new in job.moved],
                 "overlaps": job.overlaps,
+                "skipped": [
+                    {
+                        "fire": _iso(each.fire),
+                        "reason": "paused" if each.window is None else "blackout",
+                        "window": None if each.window is None else _window(each.window),
+                    }
+                    for each in job.skipped
+                ],
+                "skippedBefore": job.skipped_before,
                 "notes": list(job.notes),
             }
             for job in found.jobs
@@ -86,9 +102,34 @@ def _lines(job: JobSimulation) -> list[str]:
     if job.moved:
         old, new = job.moved[0]
         lines.append(f"  moved {len(job.moved):,}: {_iso(old)} → {_iso(new)}, …")
+    lines += _skipped(job)
     if job.overlaps:
         lines.append(f"  {job.overlaps:,} would come while the run before still goes on")
     return lines + [f"  {note}" for note in job.notes]
+
+
+def _skipped(job: JobSimulation) -> list[str]:
+    lines = []
+    paused = [each.fire for each in job.skipped if each.window is None]
+    if paused:
+        lines.append(f"  {len(paused):,} skipped, the job is paused: from {_iso(paused[0])}")
+    windows: dict[Blackout, list[int]] = {}
+    for each in job.skipped:
+        if each.window is not None:
+            windows.setdefault(each.window, []).append(each.fire)
+    for window, fires in windows.items():
+        shown = ", ".join(map(_iso, fires[:EXAMPLES])) + (" …" if len(fires) > EXAMPLES else "")
+        reason = f" ({window.reason})" if window.reason else ""
+        lines.append(f"  {len(fires):,} skipped in {_window(window)}{reason}: {shown}")
+    if len(job.skipped) != job.skipped_before:
+        lines.append(f"  {job.skipped_before:,} of the fires in force are skipped")
+    return lines
+
+
+def _window(window: Blackout) -> str:
+    days = ", ".join(window.days)
+    zone = f" {window.timezone}" if window.timezone else ""
+    return f"{days} {window.start} – {window.end}{zone}".strip()
 
 
 def _iso(second: int) -> str:

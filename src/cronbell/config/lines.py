@@ -61,6 +61,7 @@ class _TomlScan:
         self._next = 0
         self._line, self._counted = 1, 0
         self.lines: dict[Place, int] = {(): 1}
+        self._elements: dict[Place, int] = {}
 
     def run(self) -> dict[Place, int]:
         table: Place = ()
@@ -68,9 +69,13 @@ class _TomlScan:
             if symbol == "\n" or symbol.startswith("#"):
                 self._next += 1
             elif symbol == "[":
+                brackets = 0
                 while self._peek() == "[":
                     self._next += 1
+                    brackets += 1
                 table = self._key(())
+                if brackets > 1:
+                    table = self._element(table)
                 while self._peek() == "]":
                     self._next += 1
             else:
@@ -80,11 +85,21 @@ class _TomlScan:
     def _peek(self) -> str | None:
         return self._symbols[self._next].group() if self._next < len(self._symbols) else None
 
-    def _key(self, table: Place) -> Place:
-        """Read a dotted key up to the symbol that ends it."""
+    def _count_lines(self) -> None:
         start = self._symbols[self._next].start()
         self._line += self._text.count("\n", self._counted, start)
         self._counted = start
+
+    def _element(self, place: Place) -> Place:
+        """Note the next ``[[…]]`` of a list of tables."""
+        index = self._elements.get(place, 0)
+        self._elements[place] = index + 1
+        self.lines.setdefault((*place, index), self._line)
+        return (*place, index)
+
+    def _key(self, table: Place) -> Place:
+        """Read a dotted key up to the symbol that ends it."""
+        self._count_lines()
         place = table
         while (symbol := self._peek()) is not None and symbol not in {"=", "]"}:
             self._next += 1
@@ -98,6 +113,8 @@ class _TomlScan:
         self._next += 1  # the equals sign
         if self._peek() == "{":
             self._inline_table(place)
+        elif self._peek() == "[":
+            self._array(place)
         else:
             self._skip_value()
 
@@ -110,11 +127,26 @@ class _TomlScan:
                 self._pair(place)
         self._next += 1
 
+    def _array(self, place: Place) -> None:
+        self._next += 1
+        index = 0
+        while (symbol := self._peek()) not in {"]", None}:
+            if symbol == "{":
+                self._count_lines()
+                self.lines.setdefault((*place, index), self._line)
+                self._inline_table((*place, index))
+            elif symbol in {",", "\n"} or (symbol or "").startswith("#"):
+                index += symbol == ","
+                self._next += 1
+            else:
+                self._skip_value()
+        self._next += 1
+
     def _skip_value(self) -> None:
-        """Step over a value that is no table, up to what ends it."""
+        """Step over a value that holds no table, up to what ends it."""
         depth = 0
         while (symbol := self._peek()) is not None:
-            if depth == 0 and symbol in {"\n", ",", "}"}:
+            if depth == 0 and symbol in {"\n", ",", "}", "]"}:
                 return
             depth += (symbol in {"[", "{"}) - (symbol in {"]", "}"})
             self._next += 1

@@ -52,6 +52,7 @@ class Difference:
 def plain_spec(spec: JobSpec) -> dict[str, Any]:
     """Return a definition as plain values, as it comes back from a JSON column."""
     data = asdict(spec)
+    data["blackout"] = [{**window, "days": list(window["days"])} for window in data["blackout"]]
     data["retry"]["retry_on"] = list(data["retry"]["retry_on"])
     for name in ("dialect", "dst_gap", "dst_repeat", "overlap", "catch_up", "delivery"):
         data[name] = str(data[name])

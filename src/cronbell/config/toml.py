@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cronbell.config.blackout import KEY as BLACKOUT
+from cronbell.config.blackout import read_blackout
 from cronbell.config.lines import toml_lines
 from cronbell.config.names import LONGEST_NAME, is_name
 from cronbell.config.source import Place, Source, UnreadableError, printable, read_text, similar
@@ -32,6 +34,7 @@ from cronbell.config.values import (
 DEFAULT_CONCURRENCY = 100
 _MOST_CONCURRENCY = 10_000
 _TOP_KEYS = ("target", "allowed_hosts", "defaults", "runner", "jobs")
+_TABLES = ("retry", BLACKOUT)  # of a job, beside its plain keys
 _AT_LINE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
 
@@ -172,17 +175,21 @@ def _settings(
     with_retry: bool = True,
 ) -> dict[str, Any]:
     """Read the known keys of a table; report the rest."""
-    result = {}
+    result: dict[str, Any] = {}
     for key, value in table.items():
         if key == "retry" and with_retry:
             retry = _table(source, (*place, key), value)
             result[key] = _settings(source, (*place, key), retry, RETRY_KEYS, with_retry=False)
+        elif key == BLACKOUT and with_retry:
+            windows = read_blackout(source, (*place, key), value)
+            if windows is not None:
+                result[key] = windows
         elif key in known:
             read = _read(source, (*place, key), value, known[key])
             if read is not None:
                 result[key] = read
         else:
-            _unknown(source, (*place, key), (*known, "retry") if with_retry else tuple(known))
+            _unknown(source, (*place, key), (*known, *_TABLES) if with_retry else tuple(known))
     return result
 
 

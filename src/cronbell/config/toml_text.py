@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from cronbell.config.loader import shortest_deadline
 from cronbell.config.urls import parse_url
 from cronbell.config.values import seconds_text
-from cronbell.domain import JobSpec, RetryPolicy
+from cronbell.domain import Blackout, JobSpec, RetryPolicy
 
 _BLANK = JobSpec(name="", path="", schedule="")
 _NO_RETRY = RetryPolicy()
@@ -67,9 +67,24 @@ def _job(job: JobSpec, target: str) -> Iterable[str]:
         value = getattr(job, key)
         if value != getattr(_BLANK, key):
             yield f"{key} = {str(value).lower()}"
+    yield from _tables(job)
+
+
+def _tables(job: JobSpec) -> Iterable[str]:
+    if job.blackout:
+        yield f"blackout = [{', '.join(map(_window, job.blackout))}]"
     retry = ", ".join(_retry(job.retry))
     if retry:
         yield f"retry = {{ {retry} }}"
+
+
+def _window(window: Blackout) -> str:
+    parts = [f"days = [{', '.join(map(quoted, window.days))}]"] if window.days else []
+    parts += [f"from = {quoted(window.start)}", f"to = {quoted(window.end)}"]
+    for key in ("timezone", "reason"):
+        if getattr(window, key):
+            parts.append(f"{key} = {quoted(getattr(window, key))}")
+    return f"{{ {', '.join(parts)} }}"
 
 
 def _retry(retry: RetryPolicy) -> Iterable[str]:

@@ -222,4 +222,4 @@ JOB_KEYS: dict[str, Reader] = {
 }
 
 # SPEC section 1 names these; they are refused until what they do is built.
-LATER_KEYS = frozenset({"pause_on_failure", "headers", "alerts", "budget", "blackout"})
+LATER_KEYS = frozenset({"pause_on_failure", "headers", "alerts", "budget"})

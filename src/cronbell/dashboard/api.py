@@ -28,14 +28,19 @@ from pydantic import Field
 from cronbell import __version__
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.dashboard.access import is_admin
+from cronbell.dashboard.log_shape import LogRow
 from cronbell.dashboard.parameters import LogParameters, problems
+from cronbell.dashboard.why_shape import WhyAnswer, WhyParameters
 from cronbell.dashboard.words import details_value, failure_text
-from cronbell.errors import UnknownJobError
+from cronbell.errors import ScheduleError, UnknownJobError
 from cronbell.runlog import queries
 from cronbell.runlog.models import Run
 from cronbell.runlog.requests import request_run, wait_for
 from cronbell.runlog.shape import log_row
-from cronbell.states import Kind, Status, is_final
+from cronbell.runlog.why import why
+from cronbell.runlog.why_words import as_dict
+from cronbell.schedule.moments import MomentError
+from cronbell.states import Status, is_final
 
 logger = logging.getLogger(__name__)
 
@@ -69,28 +74,6 @@ class AdministratorSession(APIKeyCookie):
     def authenticate(self, request: HttpRequest, key: str | None) -> None:
         """Let nobody in by the cookie's value alone; ``__call__`` asks for the session's user."""
         del request, key
-
-
-class LogRow(Schema):
-    """One run. Instants are ISO 8601 in UTC."""
-
-    id: int = Field(description="grows with time")
-    jobName: str
-    executionTime: str = Field(description="the start, or the due time where nothing started")
-    status: Status
-    details: str = Field(description="what the endpoint said, or why it did not run; may be empty")
-    createdAt: str = Field(description="when the run was recorded")
-    kind: Kind
-    scheduledAt: str
-    startedAt: str | None
-    finishedAt: str | None
-    reason: str = Field(description="a stable code; empty where the status says it all")
-    httpStatus: int | None = Field(description="of the last answer; 0 for a network error")
-    attempts: int
-    itemsTotal: int
-    itemsFailed: int
-    dryRun: bool
-    actor: str = Field(description="who asked for a run by hand")
 
 
 class Pagination(Schema):
@@ -190,6 +173,30 @@ def cron_logs(request: HttpRequest, wanted: Query[LogParameters]) -> dict[str, A
     }
 
 
+@api.get(
+    "/why",
+    response={200: WhyAnswer, **REFUSALS, 404: ErrorAnswer},
+    by_alias=True,
+    summary="Why did it not run?",
+    tags=["runs"],
+)
+@in_service_language
+def why_at(request: HttpRequest, wanted: Query[WhyParameters]) -> Answer[dict[str, Any]]:
+    """Say what became of a job at a minute. Two answers where the local time comes twice."""
+    del request
+    try:
+        answer = why(wanted.job, wanted.at, SYSTEM_CLOCK.now(), timezone=wanted.timezone)
+    except UnknownJobError as error:
+        return Answer(404, {"error": _("There is no such job."), "details": str(error)})
+    except MomentError as error:
+        text = _("must be a date or time such as 2026-11-22T09:00:00Z")
+        return Answer(400, {"error": f"at: {text}", "details": str(error)})
+    except ScheduleError as error:
+        text = _("must be a time zone such as Asia/Seoul")
+        return Answer(400, {"error": f"timezone: {text}", "details": str(error)})
+    return Answer(200, as_dict(answer))
+
+
 @api.post(
     "/run-cron-job",
     response={
@@ -245,6 +252,7 @@ def openapi(request: HttpRequest) -> HttpResponse:
 
 
 @api.api_operation(OTHERS_THAN_GET, "/cron-logs", include_in_schema=False)
+@api.api_operation(OTHERS_THAN_GET, "/why", include_in_schema=False)
 @api.api_operation(OTHERS_THAN_GET, "/openapi.json", include_in_schema=False)
 @api.api_operation(OTHERS_THAN_POST, "/run-cron-job", include_in_schema=False)
 @in_service_language

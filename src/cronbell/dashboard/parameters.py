@@ -143,4 +143,7 @@ def _known() -> dict[str, str]:
         "until": _("must be a date or time such as 2026-11-22T09:00:00Z"),
         "text": _("must be text of at most %(most)s characters") % {"most": LONGEST_TEXT},
         "job_name": _("must be a job's name"),
+        "job": _("must be a job's name"),
+        "at": _("must be a date or time such as 2026-11-22T09:00:00Z"),
+        "timezone": _("must be a time zone such as Asia/Seoul"),
     }

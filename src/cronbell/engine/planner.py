@@ -14,11 +14,13 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from cronbell.domain import Delivery, JobSpec, Overlap, fire_key_at
+from cronbell.domain import Blackout, Delivery, JobSpec, Overlap, fire_key_at
 from cronbell.errors import ScheduleError
+from cronbell.runlog.recorder import object_text
 from cronbell.runlog.store import FireRow
 from cronbell.schedule import Schedule, schedule_of
-from cronbell.schedule.policy import Plan, plan_fires
+from cronbell.schedule.blackout import Blackouts, blackouts_of, window_data
+from cronbell.schedule.policy import Missed, Plan, never, plan_fires
 from cronbell.states import Reason, Status
 
 log = logging.getLogger("cronbell.engine.planner")
@@ -38,6 +40,7 @@ class PlannedJob:
     schedule: Schedule
     cursor: int
     delay: int
+    blackouts: Blackouts | None = None
     due: int | None = None  # epoch second of the next fire; an older entry in the heap is void
     following: int | None = None  # the fire after ``due``
     key: str = ""  # of the fire at ``due``
@@ -64,13 +67,15 @@ class Planner:
             if not spec.enabled:
                 continue
             try:
-                schedule = schedule_of(spec)
+                schedule, blackouts = schedule_of(spec), blackouts_of(spec)
             except ScheduleError:
                 # The loader judged it; an older row of another version may still hold one that
                 # this version refuses. One bad job must not stop the others.
                 log.exception("job %s is not scheduled", spec.name)
                 continue
-            self.jobs[job_id] = PlannedJob(job_id, spec, schedule, cursor, jitter_of(spec))
+            self.jobs[job_id] = PlannedJob(
+                job_id, spec, schedule, cursor, jitter_of(spec), blackouts
+            )
             self._push(job_id)
 
     def next_due(self) -> int | None:
@@ -99,6 +104,9 @@ class Planner:
             another = job.following is not None and job.following * MICROS <= now
             if another or now > (due + GRACE) * MICROS:
                 rows.extend(rows_for(job, now))
+                continue
+            if job.blackouts is not None and (window := job.blackouts.covering(due)) is not None:
+                rows.append(blackout_row(job, due, now, due * MICROS, window))
                 continue
             # By far the most frequent case, and the only one a herd meets: one fire, on time.
             start = room > 0 and not job.delay
@@ -170,23 +178,22 @@ def rows_for(job: PlannedJob, now: int) -> list[FireRow]:
         window=job.spec.catch_up_window,
         grace=GRACE,
         catch_up=job.spec.catch_up,
+        closed=never if job.blackouts is None else job.blackouts.since,
     )
     cursor_new = plan.cursor * MICROS
-    rows: list[FireRow] = []
-    if plan.missed is not None:
-        missed = plan.missed
-        rows.append(
-            fire_row(
-                job,
-                missed.last,
-                now,
-                cursor_new=cursor_new,
-                status=Status.MISSED,
-                reason=Reason.OUTAGE.value,
-            )._replace(missed_first_at=missed.first * MICROS, missed_count=missed.count)
-        )
-    last = len(plan.due) - 1
-    for position, second in enumerate(plan.due):
+    outages = [missed for missed in (plan.missed, plan.missed_after) if missed is not None]
+    rows = [missed_row(job, missed, now, cursor_new) for missed in outages]
+    due = plan.due
+    if job.blackouts is not None:
+        covering = {second: job.blackouts.covering(second) for second in due}
+        rows += [
+            blackout_row(job, second, now, cursor_new, window)
+            for second, window in covering.items()
+            if window is not None
+        ]
+        due = tuple(second for second in due if covering[second] is None)
+    last = len(due) - 1
+    for position, second in enumerate(due):
         # Of several fires due at once (the runner was held up for seconds) each meets those
         # before it still going on; where the newest wins, the others need not be begun.
         if job.spec.overlap is Overlap.CANCEL_RUNNING and position < last:
@@ -197,7 +204,36 @@ def rows_for(job: PlannedJob, now: int) -> list[FireRow]:
             status, reason, ahead = Status.PENDING, "", position
         row = fire_row(job, second, now, cursor_new=cursor_new, status=status, reason=reason)
         rows.append(row._replace(ahead=ahead))
-    return rows
+    # Ids grow with time, whatever kind of row a fire got.
+    return sorted(rows, key=lambda row: row.scheduled_at)
+
+
+def missed_row(job: PlannedJob, missed: Missed, now: int, cursor_new: int) -> FireRow:
+    """Return the one row of fires that no runner was up for."""
+    row = fire_row(
+        job,
+        missed.last,
+        now,
+        cursor_new=cursor_new,
+        status=Status.MISSED,
+        reason=Reason.OUTAGE.value,
+    )
+    return row._replace(missed_first_at=missed.first * MICROS, missed_count=missed.count)
+
+
+def blackout_row(
+    job: PlannedJob, second: int, now: int, cursor_new: int, window: Blackout
+) -> FireRow:
+    """Return the row of a fire that is skipped since it is due within a window."""
+    row = fire_row(
+        job,
+        second,
+        now,
+        cursor_new=cursor_new,
+        status=Status.SKIPPED,
+        reason=Reason.BLACKOUT.value,
+    )
+    return row._replace(reason_data=object_text(window_data(window, job.spec.timezone)))
 
 
 def fire_row(

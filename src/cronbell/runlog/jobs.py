@@ -9,8 +9,9 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F
 
-from cronbell.config.plan import Difference, compare, plain_spec
+from cronbell.config.plan import Difference, PlainSpec, compare, plain_spec
 from cronbell.domain import (
+    Blackout,
     CatchUp,
     Delivery,
     Dialect,
@@ -20,7 +21,7 @@ from cronbell.domain import (
     Overlap,
     RetryPolicy,
 )
-from cronbell.runlog.models import Configuration, Job
+from cronbell.runlog.models import Configuration, Job, JobVersion
 from cronbell.runlog.router import ALIAS
 
 BATCH = 1000
@@ -60,6 +61,7 @@ def sync_jobs(
         old = [job for job in touched if job.pk is not None]
         Job.objects.bulk_create(new, batch_size=BATCH)
         Job.objects.bulk_update(old, FIELDS, batch_size=BATCH)
+        _keep_versions(touched, now, applied_by[:150])
         if not difference.empty or target not in {"", configuration.target}:
             Configuration.objects.filter(pk=configuration.pk).update(
                 generation=F("generation") + 1,
@@ -93,13 +95,22 @@ def live_configuration() -> Configuration | None:
 
 def spec_of(job: Job) -> JobSpec:
     """Return the definition a job's row was last given."""
-    data = dict(job.spec)
+    return spec_from(job.spec)
+
+
+def spec_from(plain: PlainSpec) -> JobSpec:
+    """Return the definition that ``plain_spec`` made plain."""
+    data = dict(plain)
     retry = dict(data.pop("retry", {}))
+    windows = data.pop("blackout", ())
     retry["retry_on"] = tuple(retry.get("retry_on", RetryPolicy().retry_on))
     return JobSpec(
         **{
             **data,
             "retry": RetryPolicy(**retry),
+            "blackout": tuple(
+                Blackout(**{**window, "days": tuple(window["days"])}) for window in windows
+            ),
             "dialect": Dialect(data["dialect"]),
             "dst_gap": DstGap(data["dst_gap"]),
             "dst_repeat": DstRepeat(data["dst_repeat"]),
@@ -142,6 +153,20 @@ def _bring_in_line(
         rows[name].removed_at = now
         touched[name] = rows[name]
     return list(touched.values())
+
+
+def _keep_versions(touched: list[Job], now: datetime, applied_by: str) -> None:
+    versions = [
+        JobVersion(
+            job=job,
+            name=job.name,
+            at=now,
+            spec=job.spec if job.removed_at is None else None,
+            applied_by=applied_by,
+        )
+        for job in touched
+    ]
+    JobVersion.objects.bulk_create(versions, batch_size=BATCH)
 
 
 def _fill(job: Job, spec: JobSpec) -> None:

@@ -70,6 +70,30 @@ class Job(models.Model):
         return self.name
 
 
+class JobVersion(models.Model):
+    """A definition of a job from the moment it came into force; rows are only ever added.
+
+    What was due, and whether a job was there at all, can so be told for any moment of the past.
+    """
+
+    job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="versions", db_index=False)
+    # The job's name then: a job that is renamed can be asked for by the name it had.
+    name = models.CharField(max_length=600, db_index=True)
+    at = InstantField()
+    # None: the job left the configuration.
+    spec = models.JSONField(null=True)
+    applied_by = models.CharField(max_length=150, blank=True, default="")
+
+    class Meta:
+        ordering = ["id"]
+        verbose_name = _("job version")
+        verbose_name_plural = _("job versions")
+        indexes = [models.Index(fields=["job", "at"], name="version_by_job")]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.at}"
+
+
 class Configuration(models.Model):
     """The configuration in force: one row, whose number tells runners that it has changed."""
 
@@ -184,6 +208,12 @@ class Run(models.Model):
             ),
             models.Index(
                 fields=["job"], condition=Q(status__in=ACTIVE_VALUES), name="run_active_of_job"
+            ),
+            # What people and callers asked for, by when; a fire's rows have their own index.
+            models.Index(
+                fields=["job", "scheduled_at"],
+                condition=~Q(kind=Kind.SCHEDULE.value),
+                name="run_by_hand",
             ),
         ]
 

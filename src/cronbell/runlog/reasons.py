@@ -230,7 +230,29 @@ def _replaced(_data: Data) -> str:
 
 
 def _paused(data: Data) -> str:
+    if data.get("by"):
+        return _("not run: %(by)s had paused the job: %(reason)s") % {
+            "by": _value(data, "by"),
+            "reason": _value(data, "reason"),
+        }
     return _("not run: the job was paused: %(reason)s") % {"reason": _value(data, "reason")}
+
+
+def _blackout(data: Data) -> str:
+    said = _("not run: due in the blackout window %(window)s") % {"window": window_text(data)}
+    return f"{said}: {_value(data, 'reason')}" if data.get("reason") else said
+
+
+def window_text(data: Data) -> str:
+    """Name a blackout window: its days, times and zone."""
+    weekdays = {
+        "mon": _("Monday"), "tue": _("Tuesday"), "wed": _("Wednesday"), "thu": _("Thursday"),
+        "fri": _("Friday"), "sat": _("Saturday"), "sun": _("Sunday"),
+    }  # fmt: skip
+    days = data.get("days")
+    named = [weekdays.get(str(day), str(day)) for day in days] if isinstance(days, list) else []
+    span = f"{_value(data, 'from')} – {_value(data, 'to')} ({_value(data, 'timezone')})"
+    return f"{', '.join(named[:7])} {span}" if named else span
 
 
 def _cancelled(data: Data) -> str:
@@ -275,6 +297,7 @@ _WRITERS: dict[str, Callable[[Data], str]] = {
     Reason.OVERLAP: _overlap,
     Reason.REPLACED: _replaced,
     Reason.PAUSED: _paused,
+    Reason.BLACKOUT: _blackout,
     Reason.CANCELLED: _cancelled,
     Reason.OUTAGE: _outage,
     Reason.JOB_REMOVED: _job_removed,

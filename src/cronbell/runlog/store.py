@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from django.db import connections, transaction
@@ -36,7 +37,7 @@ class FireRow(NamedTuple):
 
     What each row has for itself comes first (``FIRE_OWN``), then what those of a herd share.
     ``ahead`` is how many fires of the same job before this one are in the batch as due; ``start``
-    says that this runner has room for it now.
+    says that this runner has room for it now; ``reason_data`` is a JSON object as text.
     """
 
     job_id: int
@@ -54,6 +55,7 @@ class FireRow(NamedTuple):
     ahead: int
     at_most_once: bool
     start: bool = False
+    reason_data: str = "{}"
 
 
 class Claimed(NamedTuple):
@@ -199,6 +201,8 @@ class RunStore:
         """
         connection = connections[self.using]
         lock_planning(connection)
+        # A job's fires get their ids in the order they are due, whatever groups they fall into.
+        rows = sorted(rows, key=attrgetter("scheduled_at"))
         parameter = groups_parameter(rows, FIRE_OWN)
         if any(row.overlap == Overlap.CANCEL_RUNNING for row in rows):
             execute(connection, "replace", [parameter, now])

@@ -9,13 +9,27 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from cronbell.domain import JobSpec
+from cronbell.domain import Blackout, JobSpec
+from cronbell.schedule.blackout import blackouts_of
 from cronbell.schedule.cron import schedule_of
 from cronbell.schedule.explain import dst_notes
 
 DAY = 86_400
 HOUR = 3600
 EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedFire:
+    """A fire of the other configuration that is not going to run.
+
+    Attributes:
+        fire: the instant.
+        window: the blackout window it is in; None where the job is paused.
+    """
+
+    fire: int
+    window: Blackout | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +44,10 @@ class JobSimulation:
         removed: fires only the one in force has.
         moved: (before, after): a fire that comes at another instant, within a day.
         overlaps: fires that would come while the job's run before still goes on, judged by the
-            recorded durations; None where none are recorded.
+            recorded durations; None where none are recorded. Skipped ones are left out.
+        skipped: which of the fires after are not run, since the job is paused or a blackout
+            window is open.
+        skipped_before: how many of those before are not.
         notes: what changes of the clocks do to it.
     """
 
@@ -41,6 +58,8 @@ class JobSimulation:
     removed: tuple[int, ...]
     moved: tuple[tuple[int, int], ...]
     overlaps: int | None
+    skipped: tuple[SkippedFire, ...]
+    skipped_before: int
     notes: tuple[str, ...]
 
 
@@ -50,8 +69,8 @@ class Simulation:
 
     Attributes:
         jobs: by name; those of either configuration.
-        load: fires after the change by hour, epoch second of the hour's start; only hours that
-            have any.
+        load: fires that run after the change by hour, epoch second of the hour's start; only
+            hours that have any.
     """
 
     jobs: tuple[JobSimulation, ...]
@@ -65,6 +84,24 @@ def fires_of(spec: JobSpec | None, start: int, end: int) -> Iterator[int]:
     return schedule_of(spec).fires(start, end)
 
 
+def skipped_fires(spec: JobSpec, fires: Sequence[int], paused: int | None) -> list[SkippedFire]:
+    """Return which fires are not run, as the planner and the run log decide it.
+
+    Args:
+        spec: the job.
+        fires: its fires.
+        paused: since when it is paused, epoch seconds; None if it is not.
+    """
+    blackouts = blackouts_of(spec)
+    found = []
+    for fire in fires:
+        if paused is not None and fire >= paused:
+            found.append(SkippedFire(fire, None))
+        elif blackouts is not None and (window := blackouts.covering(fire)) is not None:
+            found.append(SkippedFire(fire, window))
+    return found
+
+
 def simulate(
     live: Mapping[str, JobSpec],
     wanted: Sequence[JobSpec],
@@ -72,6 +109,7 @@ def simulate(
     end: int,
     *,
     durations: Mapping[str, float],
+    paused: Mapping[str, int] | None = None,
     language: str = "en",
 ) -> Simulation:
     """Compare the fires of two configurations.
@@ -82,6 +120,7 @@ def simulate(
         start: epoch seconds; fires after it.
         end: epoch seconds; fires up to it.
         durations: how long each job's runs take, in seconds, where that is known.
+        paused: the jobs that are paused, and since when (epoch seconds).
         language: of the notes.
     """
     specs = {spec.name: spec for spec in wanted}
@@ -94,6 +133,7 @@ def simulate(
             specs.get(name),
             (start, end),
             duration=durations.get(name),
+            paused=(paused or {}).get(name),
             language=language,
         )
         jobs.append(job)
@@ -108,6 +148,7 @@ def _job(
     window: tuple[int, int],
     *,
     duration: float | None,
+    paused: int | None,
     language: str,
 ) -> tuple[JobSimulation, list[int]]:
     before, after = (list(fires_of(spec, *window)) for spec in (live, wanted))
@@ -115,6 +156,10 @@ def _job(
     moved, removed, added = _pair(
         [fire for fire in before if fire not in kept], [fire for fire in after if fire not in kept]
     )
+    skipped_before = [] if live is None else skipped_fires(live, before, paused)
+    skipped = [] if wanted is None else skipped_fires(wanted, after, paused)
+    gone = {each.fire for each in skipped}
+    run = [fire for fire in after if fire not in gone]
     notes: list[str] = []
     if wanted is not None and wanted.enabled:
         notes = dst_notes(schedule_of(wanted), *window, language)
@@ -125,10 +170,12 @@ def _job(
         added=tuple(added),
         removed=tuple(removed),
         moved=tuple(moved),
-        overlaps=None if duration is None else overlaps(after, duration),
+        overlaps=None if duration is None else overlaps(run, duration),
+        skipped=tuple(skipped),
+        skipped_before=len(skipped_before),
         notes=tuple(notes),
     )
-    return found, after
+    return found, run
 
 
 def overlaps(fires: Sequence[int], duration: float) -> int:

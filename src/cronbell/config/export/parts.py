@@ -120,6 +120,8 @@ def policy_losses(job: JobSpec, *, window: bool, jitter: bool) -> Iterator[tuple
         yield "retry.retry_on", "curl chooses what it tries again: timeouts, 408, 429, most 5xx"
     if retry.max_attempts > 1:
         yield "retry.backoff", f"curl waits {retry.backoff:g} s each time, not longer and longer"
+    if job.blackout:
+        yield "blackout", "fires due in its windows run like all others"
     if job.jitter and not jitter:
         yield "jitter", "fires are not spread"
     if job.catch_up is CatchUp.ALL:

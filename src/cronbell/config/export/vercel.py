@@ -122,6 +122,8 @@ def _say_losses(job: JobSpec, result: Exported) -> None:
     if job.timeout != _BLANK.timeout:
         reason = f"set maxDuration of the function behind the path ({job.timeout:g} s here)"
         result.lose(job, "timeout", reason)
+    if job.blackout:
+        result.lose(job, "blackout", "fires due in its windows run like all others")
     if job.catch_up_window != _BLANK.catch_up_window:
         result.lose(job, "catch_up_window", "Vercel makes nothing up for missed fires")
 

@@ -20,6 +20,7 @@ from cronbell.runlog import queries
 from cronbell.runlog.jobs import spec_of
 from cronbell.runlog.models import Job
 from cronbell.runlog.requests import request_run
+from cronbell.runlog.windows import run_now_word
 from cronbell.states import Kind
 
 _NONCE = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
@@ -60,6 +61,7 @@ def _confirm(request: HttpRequest, job: Job, nonce: str, error: str = "") -> Htt
         "nav": "logs",
         "page_title": _("Run %(job)s now") % {"job": job.name},
         "dry_run_offered": dry_run_offered,
+        "window_word": run_now_word(job, SYSTEM_CLOCK.now()),
         "request_preview": request_preview,
     }
     template = "cronbell/parts/run_now.html" if in_dialog else "cronbell/run_now.html"

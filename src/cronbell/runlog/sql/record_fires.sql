@@ -10,7 +10,7 @@
 -- lease: recorded and claimed in one commit.
 -- Members: job id, cursor read, key. Shared: cursor new, scheduled_at, status, reason, deadline_at,
 --   missed_first_at, missed_count, available_at (later than due by jitter), overlap, ahead,
---   at most once, start.
+--   at most once, start, reason_data (what goes with a reason that the planner gives).
 -- Parameters: groups, now, now, now, owner, lease_expires_at.
 WITH shared AS MATERIALIZED (
     SELECT
@@ -25,17 +25,19 @@ WITH shared AS MATERIALIZED (
         groups.value ->> 9 AS overlap,
         CAST(groups.value ->> 10 AS BIGINT) AS ahead,
         CAST(groups.value ->> 11 AS BOOLEAN) AS at_most_once,
-        CAST(groups.value ->> 12 AS BOOLEAN) AS start
+        CAST(groups.value ->> 12 AS BOOLEAN) AS start,
+        groups.value ->> 13 AS reason_data
     FROM {groups}
 ),
 due AS MATERIALIZED (
     SELECT
         shared.scheduled_at, shared.status, shared.reason, shared.deadline_at,
         shared.missed_first_at, shared.missed_count, shared.available_at, shared.overlap,
-        shared.ahead, shared.at_most_once, shared.start,
+        shared.ahead, shared.at_most_once, shared.start, shared.reason_data,
         job.id AS job_id,
         members.value ->> 2 AS key,
         job.pause_reason,
+        job.paused_by,
         job.paused_at <= shared.scheduled_at AS paused,
         -- How many go on already; whether it is none, one or more is all that matters.
         CASE WHEN shared.status = 'pending' AND shared.overlap <> 'allow' THEN (
@@ -78,7 +80,7 @@ SELECT
     job_id, key, 'schedule', becomes,
     CASE
         WHEN becomes = 'skipped' AND paused THEN 'paused'
-        WHEN becomes = 'skipped' THEN 'overlap'
+        WHEN becomes = 'skipped' AND status <> 'skipped' THEN 'overlap'
         ELSE reason
     END,
     FALSE, FALSE,
@@ -95,8 +97,9 @@ SELECT
     missed_first_at, missed_count,
     0, 0, '', '',
     CASE
-        WHEN becomes = 'skipped' AND paused THEN {object}('reason', pause_reason)
-        ELSE '{}'
+        WHEN becomes = 'skipped' AND paused
+            THEN {object}('reason', pause_reason, 'by', paused_by)
+        ELSE {json}(reason_data)
     END,
     ''
 FROM decided
