@@ -113,6 +113,8 @@ def _job(job: JobSpec, now: int) -> dict[str, Any]:
         "jitter": job.jitter,
         "enabled": job.enabled,
         "dry_run": job.dry_run,
+        "heartbeat": job.heartbeat,
+        "grace": job.grace if job.heartbeat else None,
         "source": job.source,
         "next_fire": _next_fire(job, now),
     }
@@ -144,7 +146,7 @@ def _print(
                     job.name,
                     job.schedule,
                     job.timezone,
-                    job.method,
+                    "pings" if job.heartbeat else job.method,
                     f"{job.timeout:g} s",
                     _next_fire(job, now) or "disabled",
                 )

@@ -21,6 +21,7 @@ from cronbell.config.loader import Config
 from cronbell.dispatch import Dispatcher
 from cronbell.domain import JobSpec
 from cronbell.engine.executors.embedded import EmbeddedExecutor
+from cronbell.engine.heartbeats import Heartbeats
 from cronbell.engine.keeper import Keeper
 from cronbell.engine.planner import Planner
 from cronbell.engine.pool import Pool
@@ -107,6 +108,7 @@ class Runner:
         store = RunStore(owner)
         self.writer = Writer(store, clock, prepare=lambda: _favour_indexes(store.using))
         self.planner = Planner()
+        self.heartbeats = Heartbeats(self.writer, clock)
         in_hand: dict[int, int] = {}
         self.settler = Settler(self.writer, clock, in_hand, self._released)
         self.executor = EmbeddedExecutor(
@@ -144,6 +146,7 @@ class Runner:
             self.pool.claim_forever(),
             self._every(self.settings.lease_seconds / 3, self.keeper.renew),
             self._every(self.settings.poll_seconds, self._rescue),
+            self._every(self.settings.poll_seconds, self.heartbeats.beat),
             self._every(WATCH_SECONDS, self._watch),
             self._hear_pokes(),
         ]
@@ -170,8 +173,10 @@ class Runner:
     def _put_into_force(self, jobs: list[tuple[Job, JobSpec]]) -> None:
         self.specs.clear()
         self.specs.update({job.pk: spec for job, spec in jobs})
-        self.executor.dispatcher.warm(spec for _, spec in jobs)
-        self.planner.load((job.pk, spec, to_micros(job.cursor_at)) for job, spec in jobs)
+        self.executor.dispatcher.warm(spec for _, spec in jobs if not spec.heartbeat)
+        known = [(job.pk, spec, to_micros(job.cursor_at)) for job, spec in jobs]
+        self.planner.load(known)
+        self.heartbeats.load(known)
 
     async def _follow(self) -> None:
         """Take over what ``cronbell apply`` or another runner has brought into force."""

@@ -56,6 +56,8 @@ class Job(models.Model):
     paused_at = OptionalInstantField(null=True, blank=True)
     pause_reason = models.CharField(max_length=500, blank=True, default="")
     paused_by = models.CharField(max_length=150, blank=True, default="")
+    # Counts how often a heartbeat's ping URL was replaced; part of what the URL is derived from.
+    ping_rotation = models.PositiveIntegerField(default=0)
     created_at = InstantField()
     removed_at = OptionalInstantField(null=True, blank=True)
 
