@@ -268,6 +268,8 @@ class Runner(models.Model):
     seen_at = InstantField(db_index=True)
     stopped_at = OptionalInstantField(null=True, blank=True)
     jobs = models.PositiveIntegerField(default=0)
+    # Microseconds its clock is ahead of the store's.
+    clock_ahead = models.BigIntegerField(default=0)
     # Why a changed configuration file was not taken over; empty where the files are fine.
     config_fault = models.TextField(blank=True, default="")
 

@@ -270,6 +270,16 @@ def runner_state(now: datetime) -> RunnerState:
     )
 
 
+def clocks_of_runners(now: datetime) -> dict[str, int]:
+    """Return by how many microseconds each live runner's clock is ahead of the store's, by name.
+
+    Args:
+        now: by the store's clock.
+    """
+    alive = Runner.objects.filter(stopped_at__isnull=True, seen_at__gte=now - RUNNER_STALE)
+    return {f"the runner {runner}": runner.clock_ahead for runner in alive}
+
+
 def _matching(wanted: LogFilter) -> QuerySet[Run]:
     runs = Run.objects.order_by("-id")
     if wanted.job_name:
