@@ -22,6 +22,10 @@ def test_a_ping_is_a_row_and_a_rotated_url_is_gone(up):
         assert answer.read() == b"OK\n"
     found = service.query("runlog.sqlite3", "SELECT status, reason, details FROM runlog_run")
     assert found == [("error", "reported_failure", "disk full")]
+    _, listed = service.command("jobs")
+    assert [(one["heartbeat"], one["path"]) for one in listed["jobs"]] == [(True, "")]
+    _, checked = service.command("check")
+    assert [(one["heartbeat"], one["grace"]) for one in checked["jobs"]] == [(True, 300.0)]
     code, refused = service.command("run", "backup")
     assert code != 0
     assert "heartbeat" in str(refused)
