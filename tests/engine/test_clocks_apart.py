@@ -16,6 +16,7 @@ from tests.engine.conftest import PATIENCE_SECONDS, SECRET, statuses, until
 
 from cronbell.clock import SYSTEM_CLOCK, to_micros
 from cronbell.dispatch import Dispatcher, PyreqwestTransport
+from cronbell.domain import Dialect
 from cronbell.engine.clocks import FAR_APART, Clocks
 from cronbell.engine.loop import Runner, RunnerSettings
 from cronbell.runlog import models
@@ -131,7 +132,7 @@ def early() -> set[int]:
 
 @pytest.mark.parametrize("seconds", [20, 3600, -3600])
 def test_the_runner_whose_clock_is_wrong_stands_aside_until_it_is_alone(make_spec, target, seconds):
-    spec = make_spec(schedule="every 10s")
+    spec = make_spec(schedule="every 10s", dialect=Dialect.STANDARD)
     target.script(spec.path, answers.ok())
 
     async def go():

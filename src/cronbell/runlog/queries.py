@@ -277,7 +277,7 @@ def clocks_of_runners(now: datetime) -> dict[str, int]:
         now: by the store's clock.
     """
     alive = Runner.objects.filter(stopped_at__isnull=True, seen_at__gte=now - RUNNER_STALE)
-    return {f"the runner {runner}": runner.clock_ahead for runner in alive}
+    return {f"the runner {runner.pk}": runner.clock_ahead for runner in alive}
 
 
 def _matching(wanted: LogFilter) -> QuerySet[Run]:
