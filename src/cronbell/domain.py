@@ -135,6 +135,8 @@ class JobSpec:
         blackout: windows in which its fires are skipped.
         enabled: a disabled job has no fires; it can still be run now.
         dry_run: the endpoint honours ``X-Cronbell-Dry-Run``, so a dry run may be asked of it.
+        heartbeat: Cronbell does not call this job but waits for its pings; it has no path.
+        grace: seconds after a heartbeat is due within which its ping still counts.
         source: where the job is defined, for messages: ``vercel.json crons[0]``.
     """
 
@@ -158,6 +160,8 @@ class JobSpec:
     blackout: tuple[Blackout, ...] = ()
     enabled: bool = True
     dry_run: bool = False
+    heartbeat: bool = False
+    grace: float = 300.0
     source: str = ""
 
 

@@ -66,6 +66,11 @@ class Reason(StrEnum):
     ASKED_TO_WAIT = "asked_to_wait"  # 429 or 503 with Retry-After
     JOB_REMOVED = "job_removed"  # the job left the configuration before the run started
     EXCEPTION = "exception"  # the job itself raised
+    LATE = "late"  # a heartbeat that came after its time, within the grace
+    NO_PING = "no_ping"  # missed: no heartbeat came within the grace
+    UNWATCHED = "unwatched"  # missed: no heartbeat came, and no runner was up to wait for it
+    REPORTED_FAILURE = "reported_failure"  # the watched job pinged /fail or an exit status
+    NO_END = "no_end"  # timed out: the watched job said it began, and never that it ended
 
 
 ACTIVE = frozenset({Status.PENDING, Status.RUNNING})

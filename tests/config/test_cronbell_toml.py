@@ -303,3 +303,53 @@ def test_jitter_is_a_duration_shorter_than_a_day(files):
     assert [job.jitter for job in jobs] == [86_399.0]
     for wrong in ("86400", '"1d"', "-1", '"soon"', "true"):
         assert only_error(files, f"[jobs.clean]\njitter = {wrong}\n").key == "jobs.clean.jitter"
+
+
+BEAT = """
+[defaults]
+timezone = "Asia/Seoul"
+timeout = "5s"
+method = "POST"
+[jobs.backup]
+heartbeat = true
+"""
+
+
+def test_a_heartbeat_takes_zones_from_the_defaults_and_nothing_of_calls(files):
+    watched = load(*files(BEAT + 'schedule = "30 2 * * *"\ngrace = "20m"')).jobs[-1]
+    assert (watched.name, watched.path, watched.url) == ("backup", "", "")
+    assert (watched.heartbeat, watched.grace, watched.timezone) == (True, 1200.0, "Asia/Seoul")
+    assert (watched.timeout, watched.deadline, watched.method) == (3600.0, 3600.0, "GET")
+    every = load(*files("[jobs.b]\nheartbeat = true\nevery = '90s'\ntimeout = 7")).jobs[-1]
+    assert (every.schedule, every.timeout, every.grace) == ("every 90s", 7.0, 300.0)
+
+
+@pytest.mark.parametrize(
+    ("lines", "key", "words"),
+    [
+        ("", "jobs.backup", "does not say when its pings are due"),
+        ("every = '5m'\npath = '/x'", "jobs.backup.path", "has no meaning for a heartbeat"),
+        ("every = '5m'\noverlap = 'allow'", "jobs.backup.overlap", "has no meaning"),
+        ("every = '5m'\nretry = {max_attempts = 2}", "jobs.backup.retry", "has no meaning"),
+        ("every = '5m'\ngrace = 0", "jobs.backup.grace", "out of range"),
+        ("schedule = '0 0 30 2 *'", "jobs.backup.schedule", "never"),
+        ("every = '5m'\n[jobs.clean]\ngrace = 9", "jobs.clean.grace", "cannot be set here"),
+        ("every = '5m'\n[jobs.x]\npath = '/x'\nevery = 9\ngrace = 9", "jobs.x.grace",
+         "belongs to a heartbeat"),
+    ],
+)  # fmt: skip
+def test_a_heartbeat_that_is_at_fault_says_what(files, lines, key, words):
+    error = only_error(files, BEAT + lines)
+    assert error.key == key
+    assert words in error.message
+
+
+def test_a_heartbeat_is_new_under_a_new_name():
+    """Its name is all it is known by: two with one schedule must not be taken for each other."""
+    from cronbell.config.plan import compare, plain_spec
+    from cronbell.domain import JobSpec
+
+    one, other = (
+        JobSpec(name=name, path="", schedule="0 0 * * *", heartbeat=True) for name in ("a", "b")
+    )
+    assert compare({"a": plain_spec(one)}, [other]).renamed == ()

@@ -340,3 +340,13 @@ def test_kubernetes_gets_the_overlap_it_knows_and_says_which_it_does_not(overlap
     (text,) = result.files.values()
     assert f"concurrencyPolicy: {there}\n" in text
     assert ("nothing waits there" in str(result)) == overlap.startswith("queue")
+
+
+@pytest.mark.parametrize("to", EXPORTS)
+def test_a_heartbeat_runs_elsewhere_and_is_said_not_to_be_watched_any_more(to):
+    watched = job(name="backup", path="", url="", heartbeat=True)
+    exported = export(to, job(), watched)
+    assert "backup" not in "".join(exported.files.values())
+    assert [(loss.job, loss.what) for loss in exported.losses if loss.job == "backup"] == [
+        ("backup", "heartbeat")
+    ]

@@ -115,6 +115,8 @@ def _job(job: JobSpec, now: int) -> dict[str, Any]:
         "blackout": [window_data(window, job.timezone) for window in job.blackout],
         "enabled": job.enabled,
         "dry_run": job.dry_run,
+        "heartbeat": job.heartbeat,
+        "grace": job.grace if job.heartbeat else None,
         "source": job.source,
         "next_fire": _next_fire(job, now),
     }
@@ -146,7 +148,7 @@ def _print(
                     job.name,
                     job.schedule,
                     job.timezone,
-                    job.method,
+                    "pings" if job.heartbeat else job.method,
                     f"{job.timeout:g} s",
                     _next_fire(job, now) or "disabled",
                 )

@@ -12,6 +12,7 @@ from cronbell.cli.export_jobs import export_jobs
 from cronbell.cli.import_jobs import app as import_app
 from cronbell.cli.jobs import jobs
 from cronbell.cli.pause import pause, resume
+from cronbell.cli.pings import pings
 from cronbell.cli.plan import apply, plan
 from cronbell.cli.run import run as run_job
 from cronbell.cli.runs import runs
@@ -34,6 +35,7 @@ app.command("simulate")(simulate)
 app.command("run")(run_job)
 app.command("runs")(runs)
 app.command("jobs")(jobs)
+app.command("pings")(pings)
 app.command("cancel")(cancel)
 app.command("why")(why)
 app.command("pause")(pause)

@@ -80,7 +80,7 @@ def _require_urls(config: Config) -> None:
         CronbellError: a job has a path, and there is no target.
     """
     for job in config.jobs:
-        if not job.url:
+        if not job.url and not job.heartbeat:
             raise CronbellError(
                 f"no target: nobody says which application {job.path} is a path of",
                 hint="name it with --target https://example.com, or as target in cronbell.toml",

@@ -31,6 +31,8 @@ def jobs(json: JsonOption = False, data: DataOption = None) -> None:
             "pausedBy": line.job.paused_by,
             "nextFire": iso(line.next_fire) if line.next_fire else None,
             "lastStatus": line.last_run.status if line.last_run else None,
+            "heartbeat": bool(line.job.spec.get("heartbeat")),
+            "waitingSince": iso(line.waiting_since) if line.waiting_since else None,
             "fault": line.fault,
         }
         for line in lines
@@ -45,9 +47,9 @@ def jobs(json: JsonOption = False, data: DataOption = None) -> None:
                 str(fact["name"]),
                 str(fact["schedule"]),
                 str(fact["timezone"]),
-                str(fact["fault"] or _paused(fact) or fact["nextFire"] or "-"),
+                str(fact["fault"] or _paused(fact) or _waiting(fact) or fact["nextFire"] or "-"),
                 str(fact["lastStatus"] or "-"),
-                str(fact["path"]),
+                "pings (`cronbell pings`)" if fact["heartbeat"] else str(fact["path"]),
             ]
             for fact in facts
         ],
@@ -56,3 +58,8 @@ def jobs(json: JsonOption = False, data: DataOption = None) -> None:
 
 def _paused(fact: dict[str, Any]) -> str:
     return f"paused: {fact['pauseReason']}" if fact["paused"] else ""
+
+
+def _waiting(fact: dict[str, Any]) -> str:
+    since = fact["waitingSince"]
+    return f"waiting for its ping since {since}" if since else ""

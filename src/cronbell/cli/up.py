@@ -83,7 +83,7 @@ def _require_target(config: Config) -> None:
         StartError: a job has a path, and there is no target the path could belong to.
     """
     for job in config.jobs:
-        if not job.url:
+        if not job.url and not job.heartbeat:
             raise StartError(
                 f"no target: nobody says which application {job.path} is a path of",
                 hint="name it with --target http://127.0.0.1:3000, or as target in cronbell.toml",

@@ -17,12 +17,16 @@ from cronbell.config.functions import GRACE, Durations
 from cronbell.config.names import job_names
 from cronbell.config.source import Place, Source, UnreadableError, key_text, similar
 from cronbell.config.urls import UrlError, parse_base, parse_url
+from cronbell.config.values import HEARTBEAT_KEYS
 from cronbell.domain import Dialect, Fault, JobSpec, RetryPolicy
 from cronbell.errors import ConfigError, ScheduleError
 from cronbell.schedule import compile_schedule
 
 _ZONE_KEYS = ("timezone", "dst_gap", "dst_repeat")
-_OWN_KEYS = ("path", "url")
+_OWN_KEYS = ("path", "url", "heartbeat", "grace")
+_TARGET_KEYS = ("path", "url")
+# How long a watched job may take from its start to its end, unless it says.
+_LONGEST_WATCHED = 3600.0
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _BLANK = JobSpec(name="", path="", schedule="")  # for the defaults of its fields
 
@@ -230,7 +234,16 @@ class _Loading:
     def define_own(self, name: str, settings: dict[str, Any], names: list[str]) -> None:
         """Define a job that is in ``cronbell.toml`` alone."""
         place: Place = ("jobs", name)
-        found = [key for key in _OWN_KEYS if key in settings]
+        if settings.get("heartbeat"):
+            self.define_heartbeat(name, settings)
+            return
+        if "grace" in settings and not self.has_fault(place):
+            self.toml_error(
+                (*place, "grace"),
+                "`grace` belongs to a heartbeat, a job that pings",
+                "remove it, or write heartbeat = true in place of path or url",
+            )
+        found = [key for key in _TARGET_KEYS if key in settings]
         if not found:
             # Where vercel.json has faults of its own, the job may be one of those left out.
             if (self.crons is None or self.crons.complete) and not self.has_fault(place):
@@ -263,6 +276,38 @@ class _Loading:
                 )
                 return
         self.define(name, base, settings)
+
+    def define_heartbeat(self, name: str, settings: dict[str, Any]) -> None:
+        """Define a job that Cronbell does not call but expects pings from."""
+        place: Place = ("jobs", name)
+        foreign = [key for key in settings if key not in HEARTBEAT_KEYS]
+        for key in foreign:
+            self.toml_error(
+                (*place, key),
+                f"`{key}` has no meaning for a heartbeat: Cronbell does not call that job",
+                "remove it, or remove heartbeat",
+            )
+        if "schedule" not in settings and "every" not in settings:
+            if not self.has_fault(place):
+                self.toml_error(
+                    place,
+                    f"`{name}` does not say when its pings are due",
+                    'add schedule = "0 0 * * *" or every = "5m"',
+                )
+            return
+        values = {
+            "schedule": "",
+            "dialect": Dialect.STANDARD,
+            **{key: self.defaults[key] for key in _ZONE_KEYS if key in self.defaults},
+            "timeout": _LONGEST_WATCHED,
+            **settings,
+        }
+        if foreign or not self.settle_schedule(place, values, settings, None):
+            return
+        source = f"cronbell.toml jobs.{name}"
+        self.jobs.append(
+            JobSpec(name=name, path="", source=source, deadline=values["timeout"], **values)
+        )
 
     def has_fault(self, place: Place) -> bool:
         return self.settings is not None and self.settings.source.has_error_within(place)

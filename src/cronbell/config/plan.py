@@ -95,7 +95,10 @@ def compare(live: Mapping[str, PlainSpec], wanted: Sequence[JobSpec]) -> Differe
 def _renames(
     live: Mapping[str, PlainSpec], specs: Mapping[str, PlainSpec]
 ) -> tuple[tuple[str, str], ...]:
-    homeless = {_fires(spec): name for name, spec in live.items() if name not in specs}
+    # A heartbeat has no path to be known by: another name is another job, with another ping URL.
+    homeless = {
+        _fires(spec): name for name, spec in live.items() if name not in specs and spec["path"]
+    }
     found = []
     for name, spec in specs.items():
         before = homeless.get(_fires(spec)) if name not in live else None

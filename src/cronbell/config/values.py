@@ -219,7 +219,15 @@ JOB_KEYS: dict[str, Reader] = {
     "path": path,
     "url": url,
     "enabled": flag,
+    "heartbeat": flag,
+    "grace": seconds(1, 30 * DAY),
 }
+
+# What has a meaning for a job that Cronbell watches and does not call.
+HEARTBEAT_KEYS = frozenset(
+    {"heartbeat", "grace", "schedule", "every", "timezone", "dst_gap", "dst_repeat", "timeout",
+     "enabled"}
+)  # fmt: skip
 
 # SPEC section 1 names these; they are refused until what they do is built.
 LATER_KEYS = frozenset({"pause_on_failure", "headers", "alerts", "budget"})

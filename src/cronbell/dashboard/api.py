@@ -31,7 +31,7 @@ from cronbell.dashboard.access import is_admin
 from cronbell.dashboard.log_shape import LogRow
 from cronbell.dashboard.parameters import LogParameters, problems
 from cronbell.dashboard.why_shape import WhyAnswer, WhyParameters
-from cronbell.dashboard.words import details_value, failure_text
+from cronbell.dashboard.words import details_value, failure_text, not_run_here
 from cronbell.errors import ScheduleError, UnknownJobError
 from cronbell.runlog import queries
 from cronbell.runlog.models import Run
@@ -216,8 +216,11 @@ def run_cron_job(request: HttpRequest, body: Body[RunNow]) -> Answer[dict[str, A
     name = body.jobName
     if not name:
         return Answer(400, {"error": _("No job name was given.")})
-    if queries.configured_job(name) is None:
+    job = queries.configured_job(name)
+    if job is None:
         return Answer(400, {"error": _("This job is not supported.")})
+    if job.spec.get("heartbeat"):
+        return Answer(400, {"error": not_run_here(name)})
     try:
         run_id = request_run(
             name, nonce=secrets.token_urlsafe(16), actor=request.user.get_username()

@@ -7,7 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
 from cronbell.dashboard import preferences, sign_in
-from cronbell.dashboard.pages import logs, run, run_now
+from cronbell.dashboard.pages import logs, ping_url, run, run_now
 
 _pages = [
     path("", logs.home, name="home"),
@@ -17,6 +17,7 @@ _pages = [
     path("theme", preferences.set_theme, name="theme"),
     path("cron-logs", logs.cron_logs, name="logs"),
     path("run-now", run_now.run_now, name="run-now"),
+    path("ping-url", ping_url.ping_url, name="ping-url"),
     path("runs/<int:run_id>", run.run_page, name="run"),
     path("runs/<int:run_id>/notice", run.run_notice, name="run-notice"),
 ]

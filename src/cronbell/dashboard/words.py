@@ -22,6 +22,14 @@ def failure_text(run: Run) -> str:
     return reason_text(run) or run.details or _("Unknown error")
 
 
+def not_run_here(job_name: str) -> str:
+    """Say why a heartbeat cannot be run now."""
+    return _(
+        "%(job)s is a heartbeat: it runs elsewhere and Cronbell waits for its pings, so it cannot"
+        " be run from here."
+    ) % {"job": job_name}
+
+
 def details_value(run: Run) -> Any:
     """Return the endpoint's answer: parsed where it is JSON, else as text, else the details."""
     if not run.body:

@@ -14,7 +14,9 @@ from dataclasses import replace
 
 from cronbell import __version__
 from cronbell.clock import Clock, from_micros
+from cronbell.engine.clocks import Clocks
 from cronbell.engine.writer import Writer
+from cronbell.runlog.lease_time import LeaseTime
 from cronbell.runlog.models import Runner
 from cronbell.runlog.store import Rescued, RunStore
 
@@ -33,6 +35,7 @@ class Keeper:
         drop: called with id and term of a run that is no longer this runner's: cancelled, or
             taken over by another runner.
         lease_seconds: how long a lease holds from each renewal.
+        lease_time: whose clock judges leases.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Keeper:
         drop: Callable[[int, int], None],
         *,
         lease_seconds: float,
+        lease_time: LeaseTime,
     ) -> None:
         self.writer = writer
         self.in_hand = in_hand
@@ -50,12 +54,15 @@ class Keeper:
         self.clock = clock
         self.lease_seconds = lease_seconds
         self.id = writer.store.owner
+        self.clocks = Clocks(self.id, clock, lease_time, lease_seconds)
 
     async def register(self, jobs: int) -> None:
         """Make this runner known."""
         now = from_micros(self.clock.micros())
 
         def insert(_store: RunStore) -> None:
+            self.clocks.measure()
+            self.clocks.compare()
             Runner.objects.update_or_create(
                 id=self.id,
                 defaults={
@@ -63,7 +70,7 @@ class Keeper:
                     "pid": os.getpid(),
                     "version": __version__,
                     "started_at": now,
-                    "seen_at": now,
+                    **self.clocks.seen(),
                     "stopped_at": None,
                     "jobs": jobs,
                     "config_fault": "",
@@ -81,12 +88,12 @@ class Keeper:
 
     async def renew(self) -> None:
         """Keep leases and say "alive"; drop the calls of runs that are no longer this runner's."""
-        now = self.clock.micros()
         in_hand = dict(self.in_hand)
 
         def act(store: RunStore) -> set[int]:
-            Runner.objects.filter(id=self.id).update(seen_at=from_micros(now))
-            return store.renew(in_hand, now + int(self.lease_seconds * MICROS))
+            lease_now = self.clocks.measure()
+            Runner.objects.filter(id=self.id).update(**self.clocks.seen())
+            return store.renew(in_hand, lease_now + int(self.lease_seconds * MICROS))
 
         self._drop_lost(in_hand, await self.writer.submit(act))
 
@@ -101,11 +108,15 @@ class Keeper:
         in_hand = dict(self.in_hand)
 
         def act(store: RunStore) -> tuple[set[int], Rescued]:
-            ended = store.end_cancelled(now)
+            lease_now = self.clocks.measure()
+            self.clocks.compare()
+            ended = store.end_cancelled(now, lease_now)
             # Its own leases first: a clock that jumped ahead must not make a runner take its own
             # running calls for a dead runner's.
-            kept = store.renew(in_hand, now + int(self.lease_seconds * MICROS))
-            found = store.rescue(now)
+            kept = store.renew(in_hand, lease_now + int(self.lease_seconds * MICROS))
+            # One who stands aside has the wrong time to give a run back at.
+            idle = Rescued(runs=0, unknown=0, cancelled=0, calls=0)
+            found = idle if self.clocks.aside else store.rescue(now, lease_now)
             return kept, replace(found, cancelled=found.cancelled + ended)
 
         kept, rescued = await self.writer.submit(act)
@@ -124,7 +135,7 @@ class Keeper:
 
     async def leave(self) -> None:
         """Say that this runner has stopped."""
-        now = from_micros(self.clock.micros())
+        now = from_micros(self.clocks.now())
         await self.writer.submit(
             lambda _store: Runner.objects.filter(id=self.id).update(seen_at=now, stopped_at=now)
         )

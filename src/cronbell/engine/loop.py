@@ -14,20 +14,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from django.db import connections
-
 from cronbell.clock import Clock, from_micros, to_micros
 from cronbell.config.loader import Config
 from cronbell.dispatch import Dispatcher
 from cronbell.domain import JobSpec
 from cronbell.engine.executors.embedded import EmbeddedExecutor
+from cronbell.engine.heartbeats import Heartbeats
 from cronbell.engine.keeper import Keeper
 from cronbell.engine.planner import Planner
 from cronbell.engine.pool import Pool
+from cronbell.engine.session import prepare_connection
 from cronbell.engine.settle import Settler
 from cronbell.engine.watch import Watcher
 from cronbell.engine.writer import Writer
 from cronbell.runlog.jobs import live_configuration, live_jobs, spec_of, sync_jobs
+from cronbell.runlog.lease_time import LeaseTime, lease_time_for
 from cronbell.runlog.models import Job
 from cronbell.runlog.store import FireRow, RunStore
 from cronbell.runlog.wakeup import listen
@@ -75,6 +76,7 @@ class Runner:
         watcher: tells when the configuration files changed; None where they are not watched.
         dispatcher_for: makes the dispatcher of a changed configuration (its hosts may differ).
         rng: spreads retries.
+        lease_time: whose clock judges leases; the store's unless ``clock`` is a made-up one.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Runner:
         watcher: Watcher | None = None,
         dispatcher_for: Callable[[Config], Dispatcher] | None = None,
         rng: random.Random | None = None,
+        lease_time: LeaseTime | None = None,
     ) -> None:
         self.settings = settings or RunnerSettings()
         self.clock = clock
@@ -105,8 +108,9 @@ class Runner:
         self.specs: dict[int, JobSpec] = {}
         owner = f"{socket.gethostname()[:24]}:{os.getpid()}:{secrets.token_hex(8)}"
         store = RunStore(owner)
-        self.writer = Writer(store, clock, prepare=lambda: _favour_indexes(store.using))
+        self.writer = Writer(store, clock, prepare=self._prepare)
         self.planner = Planner()
+        self.heartbeats = Heartbeats(self.writer, clock)
         in_hand: dict[int, int] = {}
         self.settler = Settler(self.writer, clock, in_hand, self._released)
         self.executor = EmbeddedExecutor(
@@ -114,6 +118,14 @@ class Runner:
             self.specs,
             clock,
             rng or random.Random(),  # noqa: S311 - spreads retries
+        )
+        self.keeper = Keeper(
+            self.writer,
+            clock,
+            in_hand,
+            self._drop,
+            lease_seconds=self.settings.lease_seconds,
+            lease_time=lease_time or lease_time_for(clock),
         )
         self.pool = Pool(
             self.writer,
@@ -123,13 +135,7 @@ class Runner:
             in_hand,
             concurrency=self.settings.concurrency,
             lease_seconds=self.settings.lease_seconds,
-        )
-        self.keeper = Keeper(
-            self.writer,
-            clock,
-            in_hand,
-            self.pool.drop,
-            lease_seconds=self.settings.lease_seconds,
+            clocks=self.keeper.clocks,
         )
         self.ready = asyncio.Event()
         self._poked = asyncio.Event()
@@ -137,13 +143,15 @@ class Runner:
     async def run(self, stop: asyncio.Event) -> None:
         """Run until ``stop`` is set, then drain within the grace period."""
         self.writer.start()
+        # Known before anything is planned, and its clock compared with the others'.
+        await self.keeper.register(len(self._configured))
         await self._load()
-        await self.keeper.register(len(self.specs))
         beats = [
             self._plan_forever(),
             self.pool.claim_forever(),
             self._every(self.settings.lease_seconds / 3, self.keeper.renew),
             self._every(self.settings.poll_seconds, self._rescue),
+            self._every(self.settings.poll_seconds, self._look_at_heartbeats),
             self._every(WATCH_SECONDS, self._watch),
             self._hear_pokes(),
         ]
@@ -170,8 +178,10 @@ class Runner:
     def _put_into_force(self, jobs: list[tuple[Job, JobSpec]]) -> None:
         self.specs.clear()
         self.specs.update({job.pk: spec for job, spec in jobs})
-        self.executor.dispatcher.warm(spec for _, spec in jobs)
-        self.planner.load((job.pk, spec, to_micros(job.cursor_at)) for job, spec in jobs)
+        self.executor.dispatcher.warm(spec for _, spec in jobs if not spec.heartbeat)
+        known = [(job.pk, spec, to_micros(job.cursor_at)) for job, spec in jobs]
+        self.planner.load(known)
+        self.heartbeats.load(known)
 
     async def _follow(self) -> None:
         """Take over what ``cronbell apply`` or another runner has brought into force."""
@@ -224,7 +234,7 @@ class Runner:
         """Record the fires that are due now; say whether there were any."""
         now = self.clock.micros()
         due = self.planner.next_due()
-        if due is None or due * MICROS > now:
+        if due is None or due * MICROS > now or self.keeper.clocks.aside:
             return False
         room = self.pool.room()
         held = (now - due * MICROS) / MICROS
@@ -258,7 +268,7 @@ class Runner:
             self.pool.wake()
 
     async def _record(self, rows: list[FireRow], now: int) -> None:
-        expires = now + int(self.settings.lease_seconds * MICROS)
+        expires = self.keeper.clocks.now() + int(self.settings.lease_seconds * MICROS)
         try:
             recorded = await self.writer.submit(
                 lambda store: store.record_fires(rows, now, expires)
@@ -286,7 +296,7 @@ class Runner:
             return
         due = self.planner.next_due()
         wait = self.settings.poll_seconds
-        if due is not None:
+        if due is not None and not self.keeper.clocks.aside:
             wait = min(wait, max(0.0, (due * MICROS - self.clock.micros()) / MICROS))
         timer = asyncio.ensure_future(self.clock.wait(wait))
         poked = asyncio.ensure_future(self._poked.wait())
@@ -296,6 +306,16 @@ class Runner:
             timer.cancel()
             poked.cancel()
         self._poked.clear()
+
+    def _prepare(self) -> None:
+        prepare_connection(self.writer.store.using, self.settings.lease_seconds)
+
+    def _drop(self, run_id: int, term: int) -> None:
+        self.pool.drop(run_id, term)
+
+    async def _look_at_heartbeats(self) -> None:
+        if not self.keeper.clocks.aside:
+            await self.heartbeats.beat()
 
     def _released(self, due: int) -> None:
         delay = max(0.0, (due - self.clock.micros()) / MICROS)
@@ -370,17 +390,3 @@ def _generation() -> int:
 def _cursors(job_ids: set[int]) -> dict[int, int]:
     rows = Job.objects.filter(pk__in=job_ids).values_list("pk", "cursor_at")
     return {pk: to_micros(cursor) for pk, cursor in rows}
-
-
-def _favour_indexes(using: str) -> None:
-    """Keep PostgreSQL from scanning the whole log to settle a batch.
-
-    It cannot know how few rows a JSON parameter holds, and with statistics that lag behind a
-    growing table it picks plans that take seconds; every statement of the writer has its index.
-    """
-    connection = connections[using]
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
-            )

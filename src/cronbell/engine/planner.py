@@ -64,7 +64,7 @@ class Planner:
         self._heap.clear()
         self._cold.clear()
         for job_id, spec, cursor in jobs:
-            if not spec.enabled:
+            if not spec.enabled or spec.heartbeat:
                 continue
             try:
                 schedule, blackouts = schedule_of(spec), blackouts_of(spec)

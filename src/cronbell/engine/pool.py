@@ -14,6 +14,7 @@ import logging
 from collections import deque
 
 from cronbell.clock import Clock
+from cronbell.engine.clocks import Clocks
 from cronbell.engine.executors.embedded import EmbeddedExecutor
 from cronbell.engine.settle import Settler, cut_off, unsent
 from cronbell.engine.writer import Writer
@@ -39,6 +40,7 @@ class Pool:
         clock: what time it is.
         concurrency: how many runs go on at once at most.
         lease_seconds: for how long a claim holds unless renewed.
+        clocks: by which leases are judged; says, too, when this runner is to claim nothing.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Pool:
         *,
         concurrency: int,
         lease_seconds: float,
+        clocks: Clocks,
     ) -> None:
         self.writer = writer
         self.settler = settler
@@ -59,6 +62,7 @@ class Pool:
         self.in_hand = in_hand
         self.concurrency = concurrency
         self.lease_seconds = lease_seconds
+        self.clocks = clocks
         self.going: dict[asyncio.Task[None], Claimed | None] = {}
         self._waiting: deque[Claimed] = deque()
         self.expected = 0  # runs that are being recorded as this runner's
@@ -82,7 +86,7 @@ class Pool:
 
     def room(self) -> int:
         """Return how many more runs can be taken now without making them wait long."""
-        if self._stopping:
+        if self._stopping or self.clocks.aside:
             return 0
         taken = self._busy + len(self._waiting) + self.expected
         return self.concurrency + self._ahead() - taken
@@ -122,7 +126,7 @@ class Pool:
             self._maybe_more = True
             return False
         now = self.clock.micros()
-        expires = now + int(self.lease_seconds * MICROS)
+        expires = self.clocks.now() + int(self.lease_seconds * MICROS)
         limit = min(room, LARGEST_CHUNK)
         try:
             claimed = await self.writer.submit(lambda store: store.claim(limit, now, expires))

@@ -29,6 +29,9 @@ FIRST_RETRY_SECONDS = 0.05
 LONGEST_RETRY_SECONDS = 2.0
 # The store cannot be used now; the operation is not to blame and is tried again.
 STORE_AWAY = (OperationalError, InterfaceError)
+# PostgreSQL ended the connection of a process that was stopped in mid-transaction: an "internal
+# error" to the driver, and nobody's fault.
+IDLE_IN_TRANSACTION = "25P03"
 
 
 @dataclass(slots=True)
@@ -109,12 +112,13 @@ class Writer:
         while True:
             try:
                 self._transaction(operations)
-            except STORE_AWAY as error:
-                if self._given_up(operations, error):
-                    return
-                self.clock.sleep(pause)
-                pause = min(pause * 2, LONGEST_RETRY_SECONDS)
             except Exception as error:  # noqa: BLE001 - handed to whoever asked
+                if store_is_away(error):
+                    if self._given_up(operations, error):
+                        return
+                    self.clock.sleep(pause)
+                    pause = min(pause * 2, LONGEST_RETRY_SECONDS)
+                    continue
                 if len(operations) == 1:
                     operations[0].error = error
                     return
@@ -152,6 +156,13 @@ class Writer:
     def _deliver(self, operations: list[_Operation]) -> None:
         assert self._loop is not None  # noqa: S101 - set by start()
         self._loop.call_soon_threadsafe(_resolve, operations)
+
+
+def store_is_away(error: Exception) -> bool:
+    """Say whether the store, and not the operation, is why a transaction failed."""
+    return isinstance(error, STORE_AWAY) or (
+        getattr(error.__cause__, "sqlstate", None) == IDLE_IN_TRANSACTION
+    )
 
 
 def _resolve(operations: list[_Operation]) -> None:

@@ -28,7 +28,9 @@ BATCH = 1000
 COLUMNS = ("path", "schedule", "dialect", "timezone", "method", "enabled")
 FIELDS = ["name", *COLUMNS, "spec", "cursor_at", "removed_at"]
 # What decides when a job fires: a change of any makes its schedule take effect now.
-TIMING = frozenset({"schedule", "dialect", "timezone", "dst_gap", "dst_repeat", "enabled"})
+TIMING = frozenset(
+    {"schedule", "dialect", "timezone", "dst_gap", "dst_repeat", "enabled", "heartbeat"}
+)
 
 
 def sync_jobs(

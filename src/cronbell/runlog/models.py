@@ -58,6 +58,8 @@ class Job(models.Model):
     paused_at = OptionalInstantField(null=True, blank=True)
     pause_reason = models.CharField(max_length=500, blank=True, default="")
     paused_by = models.CharField(max_length=150, blank=True, default="")
+    # Counts how often a heartbeat's ping URL was replaced; part of what the URL is derived from.
+    ping_rotation = models.PositiveIntegerField(default=0)
     created_at = InstantField()
     removed_at = OptionalInstantField(null=True, blank=True)
 
@@ -295,6 +297,8 @@ class Runner(models.Model):
     seen_at = InstantField(db_index=True)
     stopped_at = OptionalInstantField(null=True, blank=True)
     jobs = models.PositiveIntegerField(default=0)
+    # Microseconds its clock is ahead of the store's.
+    clock_ahead = models.BigIntegerField(default=0)
     # Why a changed configuration file was not taken over; empty where the files are fine.
     config_fault = models.TextField(blank=True, default="")
 

@@ -20,6 +20,7 @@ from cronbell.errors import CronbellError
 from cronbell.runlog.jobs import spec_of
 from cronbell.runlog.models import Item, Job, LogLine, Run, Runner
 from cronbell.schedule import schedule_of
+from cronbell.schedule.heartbeats import window_at
 from cronbell.states import Status, is_final
 
 COUNT_CAP = 10_000
@@ -97,12 +98,14 @@ class JobLine:
         next_fire: when it fires next; None where it does not (disabled, or at fault).
         fault: why its next fire can't be told; empty where it can.
         last_run: its newest run; None where it never ran.
+        waiting_since: of a heartbeat whose ping is due and has not come: when it was due.
     """
 
     job: Job
     next_fire: datetime | None
     fault: str
     last_run: Run | None
+    waiting_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +270,16 @@ def runner_state(now: datetime) -> RunnerState:
     )
 
 
+def clocks_of_runners(now: datetime) -> dict[str, int]:
+    """Return by how many microseconds each live runner's clock is ahead of the store's, by name.
+
+    Args:
+        now: by the store's clock.
+    """
+    alive = Runner.objects.filter(stopped_at__isnull=True, seen_at__gte=now - RUNNER_STALE)
+    return {f"the runner {runner.pk}": runner.clock_ahead for runner in alive}
+
+
 def _matching(wanted: LogFilter) -> QuerySet[Run]:
     runs = Run.objects.order_by("-id")
     if wanted.job_name:
@@ -319,7 +332,7 @@ def _tally(runs: QuerySet[Run], cap: int) -> Tally:
 
 def _line(job: Job, now: datetime, last_run: Run | None) -> JobLine:
     try:
-        return JobLine(job, _next_fire(job, now), "", last_run)
+        return JobLine(job, _next_fire(job, now), "", last_run, _waiting_since(job, now))
     except (CronbellError, KeyError, TypeError, ValueError) as error:
         # One row that can't be read must not take the page with it.
         return JobLine(job, None, str(error) or type(error).__name__, last_run)
@@ -328,6 +341,20 @@ def _line(job: Job, now: datetime, last_run: Run | None) -> JobLine:
 def _next_fire(job: Job, now: datetime) -> datetime | None:
     if not job.enabled or not job.schedule:
         return None
-    schedule = schedule_of(spec_of(job))
-    fire = schedule.next(to_micros(now) // MICROS)
+    spec = spec_of(job)
+    after = to_micros(now)
+    if spec.heartbeat:
+        # A ping that came a little early has answered its fire already.
+        after = max(after, to_micros(job.cursor_at))
+    fire = schedule_of(spec).next(after // MICROS)
     return None if fire is None else from_micros(fire * MICROS)
+
+
+def _waiting_since(job: Job, now: datetime) -> datetime | None:
+    if not job.enabled or not job.spec.get("heartbeat"):
+        return None
+    spec, at = spec_of(job), to_micros(now)
+    window = window_at(schedule_of(spec), at, spec.grace)
+    if window is None or not to_micros(job.cursor_at) < window.fire <= at:
+        return None
+    return from_micros(window.fire)

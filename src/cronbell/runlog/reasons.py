@@ -275,6 +275,40 @@ def _exception(data: Data) -> str:
     return _("the job raised an error: %(error)s") % {"error": _value(data, "error")}
 
 
+def _late(data: Data) -> str:
+    return _("the ping came %(time)s after it was due, within the grace") % {
+        "time": _seconds(data, "seconds")
+    }
+
+
+def _no_ping(_data: Data) -> str:
+    return _(
+        "no ping came within the grace: the job did not run, did not get to its end, or could not"
+        " reach Cronbell"
+    )
+
+
+def _unwatched(_data: Data) -> str:
+    return _(
+        "no ping was received, and no runner was up to wait for it: the job may have run while"
+        " Cronbell could not be reached"
+    )
+
+
+def _reported_failure(data: Data) -> str:
+    if _whole(data, "exit_status") is not None:
+        return _("the job reported exit status %(status)s") % {
+            "status": _value(data, "exit_status")
+        }
+    return _("the job reported that it failed")
+
+
+def _no_end(data: Data) -> str:
+    return _("the job said that it began, and not within %(time)s that it ended") % {
+        "time": _seconds(data, "seconds")
+    }
+
+
 _WRITERS: dict[str, Callable[[Data], str]] = {
     Reason.HTTP_STATUS: _http_status,
     Reason.REDIRECTED: _redirected,
@@ -302,4 +336,9 @@ _WRITERS: dict[str, Callable[[Data], str]] = {
     Reason.OUTAGE: _outage,
     Reason.JOB_REMOVED: _job_removed,
     Reason.EXCEPTION: _exception,
+    Reason.LATE: _late,
+    Reason.NO_PING: _no_ping,
+    Reason.UNWATCHED: _unwatched,
+    Reason.REPORTED_FAILURE: _reported_failure,
+    Reason.NO_END: _no_end,
 }

@@ -22,6 +22,7 @@ from django.utils import translation
 from cronbell.clock import SYSTEM_CLOCK, Clock, to_micros
 from cronbell.domain import Item, Outcome
 from cronbell.endpoint.recorder import Call, RunRef
+from cronbell.runlog.lease_time import LeaseTime, lease_time_for
 from cronbell.runlog.models import Job, LogLine, Run
 from cronbell.runlog.reasons import explain
 from cronbell.runlog.router import ALIAS
@@ -47,10 +48,12 @@ class RunLogRecorder:
 
     Args:
         clock: what time it is.
+        lease_time: judges leases; the store's clock unless ``clock`` is a made-up one.
     """
 
-    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(self, clock: Clock = SYSTEM_CLOCK, *, lease_time: LeaseTime | None = None) -> None:
         self.clock = clock
+        self.lease_time = lease_time or lease_time_for(clock)
         self.store = RunStore(
             f"endpoint:{socket.gethostname()[:20]}:{os.getpid()}:{secrets.token_hex(6)}"
         )
@@ -156,7 +159,8 @@ class RunLogRecorder:
         return bool(taken)
 
     def _lease_end(self) -> int:
-        return self.clock.micros() + LEASE_SECONDS * 1_000_000
+        ahead = self.lease_time.ahead(self.clock)
+        return self.clock.micros() + ahead + LEASE_SECONDS * 1_000_000
 
 
 def _job_of(call: Call, clock: Clock) -> Job:

@@ -27,6 +27,12 @@ class DryRunError(CronbellError):
     code = "dry-run"
 
 
+class HeartbeatRunError(CronbellError):
+    """A run was asked for of a job that Cronbell does not call."""
+
+    code = "heartbeat-run"
+
+
 def request_run(
     job_name: str,
     *,
@@ -50,6 +56,7 @@ def request_run(
 
     Raises:
         UnknownJobError: no such job in the configuration.
+        HeartbeatRunError: the job is a heartbeat, which runs elsewhere.
         DryRunError: the job does not declare ``dry_run = true``.
     """
     job, spec = _asked_for(job_name, dry_run=dry_run)
@@ -86,6 +93,11 @@ def _asked_for(job_name: str, *, dry_run: bool) -> tuple[Job, JobSpec]:
             f"there is no job {job_name!r}", hint="`cronbell jobs` lists the jobs there are"
         )
     spec = spec_of(job)
+    if spec.heartbeat:
+        raise HeartbeatRunError(
+            f"the job {job_name!r} is a heartbeat: Cronbell waits for its pings and cannot run it",
+            hint="run it where it lives; it pings from there",
+        )
     if dry_run and not spec.dry_run:
         raise DryRunError(
             f"the job {job_name!r} does not declare a dry run",

@@ -27,6 +27,7 @@ DIALECT_WORDS: dict[str, dict[str, str]] = {
         "{groups}": "json_each(%s) AS groups",
         "{members}": "json_each(shared.members) AS members",
         "{json}": "json",
+        "{now}": "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)",
     },
     "postgresql": {
         "{rows}": "jsonb_array_elements(CAST(%s AS jsonb)) AS rows (value)",
@@ -36,6 +37,7 @@ DIALECT_WORDS: dict[str, dict[str, str]] = {
         "{groups}": "jsonb_array_elements(CAST(%s AS jsonb)) AS groups (value)",
         "{members}": "jsonb_array_elements(shared.members) AS members (value)",
         "{json}": "jsonb",
+        "{now}": "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
     },
 }
 

@@ -259,18 +259,25 @@ class RunStore:
         found = fetch(connections[self.using], "renew", [lease_expires_at, rows, self.owner])
         return {row[0] for row in found}
 
-    def end_cancelled(self, now: int) -> int:
-        """End the runs a person cancelled that are this owner's or nobody's; return how many."""
-        return len(fetch(connections[self.using], "end_cancelled", [now, self.owner, now]))
+    def end_cancelled(self, now: int, lease_now: int | None = None) -> int:
+        """End the runs a person cancelled that are this owner's or nobody's; return how many.
 
-    def rescue(self, now: int) -> Rescued:
-        """Act on expired leases, whoever held them."""
+        Args:
+            now: microseconds, when they ended.
+            lease_now: by which leases are judged, where that is another clock's time.
+        """
+        judged = now if lease_now is None else lease_now
+        return len(fetch(connections[self.using], "end_cancelled", [now, self.owner, judged]))
+
+    def rescue(self, now: int, lease_now: int | None = None) -> Rescued:
+        """Act on expired leases, whoever held them; arguments as for ``end_cancelled``."""
         connection = connections[self.using]
-        cancelled = self.end_cancelled(now)
-        execute(connection, "rescue_attempts", [now, now])
+        judged = now if lease_now is None else lease_now
+        cancelled = self.end_cancelled(now, lease_now)
+        execute(connection, "rescue_attempts", [now, judged])
         return Rescued(
             cancelled=cancelled,
-            runs=len(fetch(connection, "rescue", [now, now])),
-            unknown=len(fetch(connection, "rescue_once", [now, now])),
-            calls=len(fetch(connection, "rescue_calls", [now, now])),
+            runs=len(fetch(connection, "rescue", [now, judged])),
+            unknown=len(fetch(connection, "rescue_once", [now, judged])),
+            calls=len(fetch(connection, "rescue_calls", [now, judged])),
         )

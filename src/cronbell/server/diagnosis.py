@@ -14,13 +14,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from cronbell import __version__
-from cronbell.clock import Clock, iso
+from cronbell.clock import Clock, from_micros, iso
 from cronbell.config.loader import check_files
 from cronbell.config.secrets import check_secret
 from cronbell.errors import CronbellError
 from cronbell.schedule.zones import tzdata_version
 
 CONNECT_SECONDS = 3.0
+MICROS = 1_000_000
+MOST_APART = 2 * MICROS
 LEAST_FREE_BYTES = 256 * 1024 * 1024
 
 
@@ -147,6 +149,7 @@ def run_log(clock: Clock) -> Iterator[Finding]:
             )
             return
         yield Finding(f"database {alias}", ok=True, detail=connection.vendor)
+    yield _clocks(clock)
     state = runner_state(clock.now())
     seen = iso(state.seen_at) if state.seen_at else "never"
     yield Finding(
@@ -154,6 +157,30 @@ def run_log(clock: Clock) -> Iterator[Finding]:
         ok=state.alive,
         detail=f"last seen {seen}",
         remedy="" if state.alive else "start one with `cronbell up`",
+    )
+
+
+def _clocks(clock: Clock) -> Finding:
+    """See that this machine's clock and the runners' agree with the store's."""
+    from cronbell.runlog.lease_time import StoreTime  # noqa: PLC0415 - after django.setup()
+    from cronbell.runlog.queries import clocks_of_runners  # noqa: PLC0415
+
+    store_ahead = StoreTime().ahead(clock)
+    apart = {"this machine": -store_ahead}
+    apart |= clocks_of_runners(from_micros(clock.micros() + store_ahead))
+    wrong = [
+        f"{name}: {abs(ahead) / MICROS:.1f} s {'ahead of' if ahead > 0 else 'behind'} the database"
+        for name, ahead in apart.items()
+        if abs(ahead) > MOST_APART
+    ]
+    return Finding(
+        "clocks",
+        ok=not wrong,
+        detail="; ".join(wrong) or f"{len(apart)} compared with the database's, none apart",
+        remedy="keep the clocks in step (chrony, systemd-timesyncd): of two runners that differ by"
+        " more than 5 s the one further from the database's clock stands aside"
+        if wrong
+        else "",
     )
 
 

@@ -90,6 +90,7 @@ def prepare(directory: Path) -> str | None:
         with _only_one(directory):
             _migrate()
             password = _first_administrator()
+            _ping_secret()
             run_prepared()
     except DatabaseError as error:
         raise StorageError(
@@ -106,6 +107,13 @@ def _migrate() -> None:
     # would write down the run log's migrations as done without making its tables.
     call_command("migrate", "runlog", database="runlog", verbosity=0, interactive=False)
     call_command("migrate", database="default", verbosity=0, interactive=False)
+
+
+def _ping_secret() -> None:
+    from cronbell.runlog.ping_tokens import ping_secret  # noqa: PLC0415 - needs django.setup()
+
+    # Made, or refused, at the start and not at the first ping.
+    ping_secret()
 
 
 def _first_administrator() -> str | None:

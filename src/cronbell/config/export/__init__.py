@@ -18,11 +18,26 @@ from cronbell.config.export.systemd import to_systemd
 from cronbell.config.export.vercel import to_vercel
 from cronbell.domain import JobSpec
 
-EXPORTS: Mapping[str, Callable[[Sequence[JobSpec], Options], Exported]] = {
-    "crontab": to_crontab,
-    "vercel": to_vercel,
-    "kubernetes": to_kubernetes,
-    "systemd": to_systemd,
+Export = Callable[[Sequence[JobSpec], Options], Exported]
+
+
+def _of_called(to: Export) -> Export:
+    def export(jobs: Sequence[JobSpec], options: Options) -> Exported:
+        result = to([job for job in jobs if not job.heartbeat], options)
+        for job in jobs:
+            if job.heartbeat:
+                # No job is lost: it runs elsewhere. Only that somebody waits for it is.
+                result.lose(job, "heartbeat", "it runs elsewhere, and nobody waits for its pings")
+        return result
+
+    return export
+
+
+EXPORTS: Mapping[str, Export] = {
+    "crontab": _of_called(to_crontab),
+    "vercel": _of_called(to_vercel),
+    "kubernetes": _of_called(to_kubernetes),
+    "systemd": _of_called(to_systemd),
 }
 
 __all__ = ["EXPORTS", "Exported", "Options"]

@@ -88,7 +88,9 @@ def timeline(run: Run) -> list[Event]:
         if run.missed_first_at is not None and run.missed_count > 1:
             events.append(Event(_("First fire missed"), run.missed_first_at))
         events.append(Event(_("Due"), run.scheduled_at))
-    words = {Kind.RUN_NOW: _("Asked for"), Kind.CALL: _("Called")}
+    watched = bool(run.job.spec.get("heartbeat"))
+    called = _("Pinged beside its schedule") if watched else _("Called")
+    words = {Kind.RUN_NOW: _("Asked for"), Kind.CALL: called}
     events.append(Event(words.get(Kind(run.kind), _("Queued")), run.queued_at, run.actor))
     for attempt in run.attempts.all():
         number = _("attempt %(n)s") % {"n": attempt.number}
@@ -142,7 +144,7 @@ def _run(run_id: int) -> Run:
 
 
 def _request(run: Run) -> Request | None:
-    if run.by_endpoint:
+    if run.by_endpoint or run.job.spec.get("heartbeat"):
         return None
     try:
         return preview(

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.dashboard.access import administrators_only
 from cronbell.dashboard.request_preview import preview
+from cronbell.dashboard.words import not_run_here
 from cronbell.domain import request_key
 from cronbell.errors import CronbellError
 from cronbell.runlog import queries
@@ -35,6 +36,8 @@ def run_now(request: HttpRequest) -> HttpResponse:
     job = queries.configured_job(given.get("job_name", ""))
     if job is None:
         raise Http404
+    if job.spec.get("heartbeat"):
+        return _confirm(request, job, secrets.token_urlsafe(16), not_run_here(job.name))
     if request.method == "POST":
         return _run(request, job)
     return _confirm(request, job, secrets.token_urlsafe(16))
