@@ -53,6 +53,8 @@ def test_a_row_to_the_byte(admin, make_run):
             "itemsFailed": 0,
             "dryRun": False,
             "actor": "",
+            "rerunOf": None,
+            "backfill": None,
         }
     ]
 

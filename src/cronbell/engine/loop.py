@@ -27,6 +27,7 @@ from cronbell.engine.pool import Pool
 from cronbell.engine.settle import Settler
 from cronbell.engine.watch import Watcher
 from cronbell.engine.writer import Writer
+from cronbell.runlog.backfilling import feed
 from cronbell.runlog.jobs import live_configuration, live_jobs, spec_of, sync_jobs
 from cronbell.runlog.models import Job
 from cronbell.runlog.store import FireRow, RunStore
@@ -307,7 +308,9 @@ class Runner:
             self._behind = True
             self._poked.set()
         rescued = await self.keeper.rescue()
-        if rescued.runs or rescued.unknown or rescued.cancelled:
+        now = self.clock.micros()
+        fed = await self.writer.submit(lambda _store: feed(now))
+        if fed or rescued.runs or rescued.unknown or rescued.cancelled:
             self.pool.wake()
 
     async def _every(self, seconds: float, step: Callable[[], Awaitable[object]]) -> None:

@@ -78,9 +78,12 @@ def decide(
         finished_at: microseconds.
         jitter: in [0, 1), spreads retries.
     """
+    awaited = run.gives_way or spec is None or spec.overlap in QUEUING
     if outcome.status is Status.SUCCESS:
         return Finish(
-            _finish(run, outcome, started_at, finished_at), item_rows(run.id, outcome.items)
+            _finish(run, outcome, started_at, finished_at),
+            item_rows(run.id, outcome.items),
+            awaited,
         )
     wait = None if run.at_most_once else outcome.ask_again_after
     next_attempt = run.attempt
@@ -91,13 +94,15 @@ def decide(
         next_attempt = run.attempt + 1
     if wait is not None and finished_at + int(wait * MICROS) < run.deadline_at:
         return Release(
-            ReleaseRow(run.id, run.term, finished_at + int(wait * MICROS), next_attempt),
+            ReleaseRow(
+                run.id, run.term, finished_at + int(wait * MICROS), next_attempt, started_at
+            ),
             _attempt(run, outcome, started_at, finished_at),
         )
     return Finish(
         _finish(run, outcome, started_at, finished_at),
         item_rows(run.id, outcome.items),
-        awaited=spec is None or spec.overlap in QUEUING,
+        awaited=awaited,
     )
 
 

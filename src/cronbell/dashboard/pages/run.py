@@ -110,9 +110,10 @@ def _last_sent(run: Run) -> list[Event]:
     if run.by_endpoint:
         return [Event(_("Started"), run.started_at, "", "info")]
     if run.attempts.all():
-        # A run's start is that of its first attempt; when the last one was sent is not kept.
+        # A run's start is that of its first attempt.
         number = _("attempt %(n)s") % {"n": run.attempt}
-        return [Event(_("Sent"), None, number, "info")] if is_final(Status(run.status)) else []
+        over = is_final(Status(run.status))
+        return [Event(_("Sent"), run.sent_at, number, "info")] if over else []
     return [Event(_("Sent"), run.started_at, "", "info")]
 
 
