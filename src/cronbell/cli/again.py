@@ -6,7 +6,7 @@ import getpass
 import secrets
 import sys
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ from cronbell.cli.output import print_json, print_table
 from cronbell.cli.setting_up import DataOption, JsonOption, open_run_log
 from cronbell.domain import Overlap
 from cronbell.errors import CronbellError
+
+if TYPE_CHECKING:
+    from cronbell.runlog.again import Found
 
 SHOWN = 20
 ALLOWED = (Overlap.QUEUE_ALL, Overlap.ALLOW, Overlap.SKIP)
@@ -99,17 +102,14 @@ def replay(
         )
     )
     ids = [run.pk for run in found.runs]
-    facts = {"runs": ids, "more": found.more, "leftOut": found.left_out, "replayed": 0}
+    facts: dict[str, Any] = {
+        "runs": ids,
+        "more": found.more,
+        "leftOut": found.left_out,
+        "replayed": 0,
+    }
     if not json:
-        for run in found.runs[:SHOWN]:
-            sys.stdout.write(f"{run.pk}  {run.job.name}  {run.scheduled_at:%F %TZ}  {run.status}\n")
-        more = " (there are more; see --limit)" if found.more else ""
-        sys.stdout.write(f"{len(ids)} runs to do again{more}\n")
-        if found.left_out:
-            sys.stdout.write(
-                f"{found.left_out} left out: called at most once, and perhaps called"
-                " (--include-at-most-once)\n"
-            )
+        _show(found)
     if ids and not dry_run:
         _confirm(f"Do {len(ids)} runs again?", yes=yes)
         wanted = None if overlap is None else _overlap(overlap)
@@ -195,6 +195,18 @@ def backfills(
         return
     names = ["id", "jobName", "since", "until", "fires", "state", "runs", "actor"]
     print_table(names, [[str(fact[name]) for name in names] for fact in facts])
+
+
+def _show(found: Found) -> None:
+    for run in found.runs[:SHOWN]:
+        sys.stdout.write(f"{run.pk}  {run.job.name}  {run.scheduled_at:%F %TZ}  {run.status}\n")
+    more = " (there are more; see --limit)" if found.more else ""
+    sys.stdout.write(f"{len(found.runs)} runs to do again{more}\n")
+    if found.left_out:
+        sys.stdout.write(
+            f"{found.left_out} left out: called at most once, and perhaps called"
+            " (--include-at-most-once)\n"
+        )
 
 
 def _actor() -> str:

@@ -22,6 +22,7 @@ from cronbell.dispatch import Dispatcher
 from cronbell.domain import JobSpec
 from cronbell.engine.executors.embedded import EmbeddedExecutor
 from cronbell.engine.keeper import Keeper
+from cronbell.engine.listen import listen_forever
 from cronbell.engine.planner import Planner
 from cronbell.engine.pool import Pool
 from cronbell.engine.settle import Settler
@@ -147,6 +148,7 @@ class Runner:
             self._every(self.settings.poll_seconds, self._rescue),
             self._every(WATCH_SECONDS, self._watch),
             self._hear_pokes(),
+            listen_forever(self._poked.set, self.clock),
         ]
         tasks = [asyncio.create_task(self._guard(beat)) for beat in beats]
         self.ready.set()

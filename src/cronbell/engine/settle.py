@@ -32,8 +32,11 @@ log = logging.getLogger("cronbell.engine.settle")
 MICROS = 1_000_000
 # Finishes are held back this long so that many share a commit; a person does not notice.
 GATHER_SECONDS = 0.02
+PATIENT = frozenset({Reason.STILL_WORKING, Reason.OVERLAP})
 # Failures before the first byte of a request was written.
 NEVER_SENT = frozenset({Reason.CONNECT, Reason.DNS})
+# A run that took another's place meets it still stopping: asked again after this.
+STOPPING_SECONDS = 2.0
 QUEUING = frozenset({Overlap.QUEUE_ONE, Overlap.QUEUE_ALL})
 
 
@@ -86,6 +89,12 @@ def decide(
             awaited,
         )
     wait = None if run.at_most_once else outcome.ask_again_after
+    if (
+        outcome.status is Status.SKIPPED
+        and spec is not None
+        and spec.overlap is Overlap.CANCEL_RUNNING
+    ):
+        wait = STOPPING_SECONDS
     next_attempt = run.attempt
     may_retry = not run.at_most_once or outcome.reason in NEVER_SENT
     if wait is None and may_retry and outcome.retry_kind and spec is not None:
@@ -109,7 +118,7 @@ def decide(
 def _attempt(
     run: Claimed, outcome: Outcome, started_at: int, finished_at: int
 ) -> AttemptRow | None:
-    if outcome.reason is Reason.STILL_WORKING:
+    if outcome.reason in PATIENT:
         # Asked every few seconds while the endpoint works: that is no attempt.
         return None
     return AttemptRow(
