@@ -14,6 +14,7 @@ from cronbell.cli.output import print_json, print_table
 from cronbell.cli.setting_up import DataOption, JsonOption, open_run_log
 from cronbell.domain import Overlap
 from cronbell.errors import CronbellError
+from cronbell.states import Status
 
 if TYPE_CHECKING:
     from cronbell.runlog.again import Found
@@ -84,17 +85,11 @@ def replay(
     open_run_log(data)
     from cronbell.runlog.again import Chosen, find
     from cronbell.runlog.again import replay as do_again
-    from cronbell.states import Status
 
-    try:
-        statuses = tuple(Status(word.strip()) for word in status.split(","))
-    except ValueError as error:
-        hint = f"use some of {', '.join(Status)}"
-        raise RangeError(f"--status: {error}", hint=hint) from None
     found = find(
         Chosen(
             job_name=job,
-            statuses=statuses,
+            statuses=_statuses(status),
             since=_instant("--since", since),
             until=_instant("--until", until),
             limit=limit,
@@ -195,6 +190,13 @@ def backfills(
         return
     names = ["id", "jobName", "since", "until", "fires", "state", "runs", "actor"]
     print_table(names, [[str(fact[name]) for name in names] for fact in facts])
+
+
+def _statuses(words: str) -> tuple[Status, ...]:
+    try:
+        return tuple(Status(word.strip()) for word in words.split(","))
+    except ValueError as error:
+        raise RangeError(f"--status: {error}", hint=f"use some of {', '.join(Status)}") from None
 
 
 def _show(found: Found) -> None:
