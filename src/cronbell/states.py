@@ -30,6 +30,8 @@ class Kind(StrEnum):
 
     SCHEDULE = "schedule"  # a fire of the job's schedule
     RUN_NOW = "run_now"  # a person, by page, API or command line
+    RERUN = "rerun"  # a person, who asked for an earlier run once more
+    BACKFILL = "backfill"  # a person, who asked for the fires of a range
     CALL = "call"  # somebody called the endpoint directly (curl, Vercel without a known job)
 
 

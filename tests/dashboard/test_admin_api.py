@@ -53,6 +53,8 @@ def test_a_row_to_the_byte(admin, make_run):
             "itemsFailed": 0,
             "dryRun": False,
             "actor": "",
+            "rerunOf": None,
+            "backfill": None,
         }
     ]
 
@@ -369,8 +371,15 @@ def test_a_session_without_csrf_token_is_refused(people, jobs):
 
 def test_the_openapi_document_names_what_is_there(admin):
     document = admin.get("/api/admin/openapi.json").json()
-    named = {"/api/admin/cron-logs", "/api/admin/run-cron-job", "/api/admin/why"}
-    assert set(document["paths"]) == named
+    assert set(document["paths"]) == {
+        "/api/admin/cron-logs",
+        "/api/admin/run-cron-job",
+        "/api/admin/why",
+        "/api/admin/runs/{run_id}/cancel",
+        "/api/admin/runs/{run_id}/rerun",
+        "/api/admin/backfills",
+        "/api/admin/backfills/{backfill_id}/{word}",
+    }
     logs = document["paths"]["/api/admin/cron-logs"]["get"]
     assert {one["name"] for one in logs["parameters"]} == {
         "page",

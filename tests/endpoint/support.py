@@ -92,6 +92,7 @@ class Notebook:
     def __init__(self, *, owned: bool = True, broken: bool = False) -> None:
         self.owned = owned
         self.broken = broken
+        self.cancelled = False
         self.told: list[tuple[str, Any]] = []
         self._lock = threading.Lock()
 
@@ -112,6 +113,11 @@ class Notebook:
 
     def renew(self, ref: RunRef) -> None:
         self._note("renew", ref)
+
+    def stop_wanted(self, ref: RunRef) -> bool:  # noqa: ARG002
+        if self.broken:
+            raise RuntimeError("the run log is broken")
+        return self.cancelled
 
     def progress(self, ref: RunRef, done: int, total: int | None) -> None:  # noqa: ARG002
         self._note("progress", (done, total))

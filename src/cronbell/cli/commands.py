@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from cronbell.cli import next_fires
+from cronbell.cli.again import backfill, backfills, replay, rerun
 from cronbell.cli.cancel import cancel
 from cronbell.cli.check import check
 from cronbell.cli.doctor import doctor
@@ -38,6 +39,10 @@ app.command("jobs")(jobs)
 app.command("pings")(pings)
 app.command("cancel")(cancel)
 app.command("why")(why)
+app.command("rerun")(rerun)
+app.command("replay")(replay)
+app.command("backfill")(backfill)
+app.command("backfills")(backfills)
 app.command("pause")(pause)
 app.command("resume")(resume)
 app.command("export")(export_jobs)

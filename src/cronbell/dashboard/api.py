@@ -18,7 +18,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 from django.utils.translation import gettext as _
-from ninja import Body, NinjaAPI, Query, Schema
+from ninja import Body, NinjaAPI, Query, Router, Schema
 from ninja.errors import HttpError, ValidationError
 from ninja.responses import Status as Answer
 from ninja.security import APIKeyCookie
@@ -28,6 +28,7 @@ from pydantic import Field
 from cronbell import __version__
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.dashboard.access import is_admin
+from cronbell.dashboard.api_again import router as again_router
 from cronbell.dashboard.log_shape import LogRow
 from cronbell.dashboard.parameters import LogParameters, problems
 from cronbell.dashboard.why_shape import WhyAnswer, WhyParameters
@@ -271,7 +272,12 @@ def wrong_method(request: HttpRequest) -> HttpResponse:
     return answer
 
 
-@api.api_operation(EVERY_METHOD, "/{path:rest}", include_in_schema=False)
+# Routers come after the operations above: what matches nothing must come last of all.
+beyond = Router()
+api.add_router("", again_router)
+
+
+@beyond.api_operation(EVERY_METHOD, "/{path:rest}", include_in_schema=False)
 @in_service_language
 def nothing_here(request: HttpRequest, rest: str) -> HttpResponse:
     """Answer for addresses that do not exist, so that signed out they look like all others."""
@@ -279,10 +285,13 @@ def nothing_here(request: HttpRequest, rest: str) -> HttpResponse:
     return api.create_response(request, {"error": _("There is nothing here.")}, status=404)
 
 
-@api.api_operation(EVERY_METHOD, "/", include_in_schema=False)
+@beyond.api_operation(EVERY_METHOD, "/", include_in_schema=False)
 def nothing_at_all(request: HttpRequest) -> Any:
     """Answer likewise for the bare prefix."""
     return nothing_here(request, "")
+
+
+api.add_router("", beyond)
 
 
 @api.exception_handler(HttpError)

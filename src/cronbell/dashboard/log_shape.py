@@ -29,3 +29,5 @@ class LogRow(Schema):
     itemsFailed: int
     dryRun: bool
     actor: str = Field(description="who asked for a run by hand")
+    rerunOf: int | None = Field(description="the run that this one does again")
+    backfill: int | None = Field(description="the backfill that this run belongs to")

@@ -7,7 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
 from cronbell.dashboard import preferences, sign_in
-from cronbell.dashboard.pages import logs, ping_url, run, run_now
+from cronbell.dashboard.pages import logs, ping_url, run, run_actions, run_now
 
 _pages = [
     path("", logs.home, name="home"),
@@ -20,6 +20,8 @@ _pages = [
     path("ping-url", ping_url.ping_url, name="ping-url"),
     path("runs/<int:run_id>", run.run_page, name="run"),
     path("runs/<int:run_id>/notice", run.run_notice, name="run-notice"),
+    path("runs/<int:run_id>/cancel", run_actions.cancel_run, name="cancel-run"),
+    path("runs/<int:run_id>/rerun", run_actions.rerun, name="rerun"),
 ]
 
 dashboard_urls: list[URLPattern | URLResolver] = [

@@ -186,6 +186,31 @@ def timed_out(job: Job, items: tuple[Item, ...] = (), error: BaseException | Non
     )
 
 
+def cancelled(job: Job, items: tuple[Item, ...], said: str) -> Ending:
+    """Build the ending of a job that stopped since its run was cancelled.
+
+    Args:
+        job: the job.
+        items: what it handled until then.
+        said: its last words; may be empty.
+    """
+    details = "cancelled: told to stop, and stopped"
+    if said:
+        details = f"{details}; its last words: {tidy(said[:MAX_DETAILS])}"
+    reply = answer(409, {"error": _failure(job), "details": details, "status": "cancelled"})
+    return Ending(
+        reply,
+        Outcome(
+            status=Status.CANCELLED,
+            reason=Reason.CANCELLED,
+            http_status=409,
+            message=f"{_failure(job)} ({details})",
+            body=_kept(reply.body),
+            items=items,
+        ),
+    )
+
+
 def taken_over(job: Job, items: tuple[Item, ...]) -> Ending:
     """Build the ending of a run whose receipt another process took: its lease had run out."""
     reply = refuse_for_now(

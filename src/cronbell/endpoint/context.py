@@ -70,6 +70,8 @@ class JobContext:
         self.deadline = clock.now() + timedelta(seconds=max_duration)
         self._ends = clock.monotonic() + max_duration
         self._stop = threading.Event()
+        self._cancelled = False
+        self._heeded = False
         self._lock = threading.Lock()
         self._items: list[Item] = []
         self._on_progress = on_progress
@@ -85,7 +87,20 @@ class JobContext:
     @property
     def should_stop(self) -> bool:
         """Whether the job is to finish what it holds and return: deadline, or told to stop."""
-        return self._stop.is_set() or self.remaining() <= 0
+        told = self._stop.is_set()
+        if told and self._cancelled:
+            self._heeded = True
+        return told or self.remaining() <= 0
+
+    def cancel(self) -> None:
+        """Tell the job that its run was cancelled; it reads ``should_stop``."""
+        self._cancelled = True
+        self._stop.set()
+
+    @property
+    def heeded(self) -> bool:
+        """Whether the job looked after its run was cancelled, and so could leave work undone."""
+        return self._heeded
 
     def stop(self) -> None:
         """Tell the job to stop; it reads ``should_stop``."""

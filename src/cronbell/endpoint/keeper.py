@@ -12,6 +12,7 @@ from cronbell.endpoint.running import Running
 
 log = logging.getLogger("cronbell.endpoint")
 
+LOOK_EVERY = 1.0  # seconds between two looks whether a run was cancelled
 AFTER_A_FAULT = 1.0  # seconds until a step that raised is tried again
 
 
@@ -53,7 +54,7 @@ class Ticker:
 class Keeper:
     """The runs at work in this process.
 
-    Two threads, so that a renewal which waits for a locked database delays no answer.
+    Three threads, so that a renewal which waits for a locked database delays no answer.
 
     Args:
         clock: where the time comes from.
@@ -68,6 +69,7 @@ class Keeper:
         self._tickers = (
             Ticker(self.renew_due, "cronbell-leases"),
             Ticker(self.answer_due, "cronbell-deadlines"),
+            Ticker(self.look_for_stops, "cronbell-cancels"),
         )
 
     def add(self, run: Running) -> None:
@@ -109,6 +111,16 @@ class Keeper:
             if run.answer_by <= now:
                 run.give_up_waiting()
         return self._until(run.answer_by for run in waiting if run.answer_by > now)
+
+    def look_for_stops(self) -> float | None:
+        """Tell the runs that were cancelled to stop; return the seconds until the next look."""
+        asked = [run for run in self._snapshot() if not run.stop_known]
+        if not asked:
+            return None
+        with self._session():
+            for run in asked:
+                run.look_for_stop()
+        return LOOK_EVERY
 
     def _snapshot(self) -> list[Running]:
         with self._lock:

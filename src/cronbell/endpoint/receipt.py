@@ -18,7 +18,7 @@ from typing import Protocol
 from cronbell.states import Status
 
 WORKED = frozenset({Status.SUCCESS, Status.PARTIAL})
-FAILED = frozenset({Status.ERROR, Status.TIMED_OUT})
+FAILED = frozenset({Status.ERROR, Status.TIMED_OUT, Status.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,6 +73,10 @@ class RunRecorder(Protocol):
         """Keep the row's lease alive."""
         ...
 
+    def stop_wanted(self, ref: RunRef) -> bool:
+        """Say whether the run was cancelled meanwhile, by a person or the run after it."""
+        ...
+
     def progress(self, ref: RunRef, done: int, total: int | None) -> None:
         """Store how far the run is."""
         ...
@@ -95,6 +99,10 @@ class NullRecorder:
 
     def renew(self, ref: RunRef) -> None:
         """Do nothing."""
+
+    def stop_wanted(self, ref: RunRef) -> bool:  # noqa: ARG002 - the protocol's signature
+        """Say no: nobody could ask here."""
+        return False
 
     def progress(self, ref: RunRef, done: int, total: int | None) -> None:
         """Do nothing."""
@@ -125,6 +133,14 @@ class Recording:
     def renew(self) -> None:
         """Keep the row's lease alive, if the row is ours."""
         self._tell("renew", lambda ref: self._recorder.renew(ref) if ref.owned else None)
+
+    def stop_wanted(self) -> bool:
+        """Say whether the run log wants the run to stop; no where it cannot be asked."""
+        ref = self._ref
+        if ref is not None and not ref.owned:
+            with _guarded("look after"):
+                return self._recorder.stop_wanted(ref)
+        return False
 
     def progress(self, done: int, total: int | None) -> None:
         """Write the value, or keep it for the next write when the last one was just now."""

@@ -13,6 +13,7 @@ from cronbell.endpoint.answer import (
     Ending,
     JobResultError,
     as_result,
+    cancelled,
     raised,
     taken_over,
     timed_out,
@@ -104,6 +105,7 @@ class Running:
         self._ran: tuple[Ending, bool] | None = None
         self.answer_by = clock.monotonic() + job.max_duration + grace
         self.renew_at = clock.monotonic() + lease / 3
+        self.stop_known = False
         self.context = JobContext(
             job.name,
             max_duration=job.max_duration,
@@ -128,6 +130,13 @@ class Running:
             log.exception("%s: the lease could not be renewed; trying again", self.job.name)
             self.renew_at = self._clock.monotonic() + min(1.0, self._lease / 10)
         self._recording.renew()
+
+    def look_for_stop(self) -> None:
+        """Tell the job to stop where the run log says that its run was cancelled."""
+        if self._recording.stop_wanted():
+            self.stop_known = True
+            log.info("%s: its run was cancelled; told to stop", self.job.name)
+            self.context.cancel()
 
     def give_up_waiting(self) -> None:
         """Answer that it timed out; the job is still at work and keeps its receipt."""
@@ -200,6 +209,9 @@ class Running:
         past = not mine or self.context.remaining() <= 0
         try:
             result = as_result(returned)
+            if self.context.heeded:
+                # One that never looked has done all its work, and says so.
+                return cancelled(self.job, items, str(error or result.message)), mine
             if past and not (mine and error is None and result.partial):
                 return timed_out(self.job, items, error), mine
             if error is not None:

@@ -21,12 +21,14 @@ from cronbell.domain import JobSpec
 from cronbell.engine.executors.embedded import EmbeddedExecutor
 from cronbell.engine.heartbeats import Heartbeats
 from cronbell.engine.keeper import Keeper
+from cronbell.engine.listen import listen_forever
 from cronbell.engine.planner import Planner
 from cronbell.engine.pool import Pool
 from cronbell.engine.session import prepare_connection
 from cronbell.engine.settle import Settler
 from cronbell.engine.watch import Watcher
 from cronbell.engine.writer import Writer
+from cronbell.runlog.backfilling import feed
 from cronbell.runlog.jobs import live_configuration, live_jobs, spec_of, sync_jobs
 from cronbell.runlog.lease_time import LeaseTime, lease_time_for
 from cronbell.runlog.models import Job
@@ -154,6 +156,7 @@ class Runner:
             self._every(self.settings.poll_seconds, self._look_at_heartbeats),
             self._every(WATCH_SECONDS, self._watch),
             self._hear_pokes(),
+            listen_forever(self._poked.set, self.clock),
         ]
         tasks = [asyncio.create_task(self._guard(beat)) for beat in beats]
         self.ready.set()
@@ -328,7 +331,9 @@ class Runner:
             self._behind = True
             self._poked.set()
         rescued = await self.keeper.rescue()
-        if rescued.runs or rescued.unknown or rescued.cancelled:
+        now = self.clock.micros()
+        fed = await self.writer.submit(lambda _store: feed(now))
+        if fed or rescued.runs or rescued.unknown or rescued.cancelled:
             self.pool.wake()
 
     async def _every(self, seconds: float, step: Callable[[], Awaitable[object]]) -> None:

@@ -32,8 +32,11 @@ log = logging.getLogger("cronbell.engine.settle")
 MICROS = 1_000_000
 # Finishes are held back this long so that many share a commit; a person does not notice.
 GATHER_SECONDS = 0.02
+PATIENT = frozenset({Reason.STILL_WORKING, Reason.OVERLAP})
 # Failures before the first byte of a request was written.
 NEVER_SENT = frozenset({Reason.CONNECT, Reason.DNS})
+# A run that took another's place meets it still stopping: asked again after this.
+STOPPING_SECONDS = 2.0
 QUEUING = frozenset({Overlap.QUEUE_ONE, Overlap.QUEUE_ALL})
 
 
@@ -78,11 +81,20 @@ def decide(
         finished_at: microseconds.
         jitter: in [0, 1), spreads retries.
     """
+    awaited = run.gives_way or spec is None or spec.overlap in QUEUING
     if outcome.status is Status.SUCCESS:
         return Finish(
-            _finish(run, outcome, started_at, finished_at), item_rows(run.id, outcome.items)
+            _finish(run, outcome, started_at, finished_at),
+            item_rows(run.id, outcome.items),
+            awaited,
         )
     wait = None if run.at_most_once else outcome.ask_again_after
+    if (
+        outcome.status is Status.SKIPPED
+        and spec is not None
+        and spec.overlap is Overlap.CANCEL_RUNNING
+    ):
+        wait = STOPPING_SECONDS
     next_attempt = run.attempt
     may_retry = not run.at_most_once or outcome.reason in NEVER_SENT
     if wait is None and may_retry and outcome.retry_kind and spec is not None:
@@ -91,20 +103,22 @@ def decide(
         next_attempt = run.attempt + 1
     if wait is not None and finished_at + int(wait * MICROS) < run.deadline_at:
         return Release(
-            ReleaseRow(run.id, run.term, finished_at + int(wait * MICROS), next_attempt),
+            ReleaseRow(
+                run.id, run.term, finished_at + int(wait * MICROS), next_attempt, started_at
+            ),
             _attempt(run, outcome, started_at, finished_at),
         )
     return Finish(
         _finish(run, outcome, started_at, finished_at),
         item_rows(run.id, outcome.items),
-        awaited=spec is None or spec.overlap in QUEUING,
+        awaited=awaited,
     )
 
 
 def _attempt(
     run: Claimed, outcome: Outcome, started_at: int, finished_at: int
 ) -> AttemptRow | None:
-    if outcome.reason is Reason.STILL_WORKING:
+    if outcome.reason in PATIENT:
         # Asked every few seconds while the endpoint works: that is no attempt.
         return None
     return AttemptRow(

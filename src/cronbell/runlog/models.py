@@ -28,6 +28,8 @@ STATUS_CHOICES = [
 KIND_CHOICES = [
     (Kind.SCHEDULE.value, _("schedule")),
     (Kind.RUN_NOW.value, _("run now")),
+    (Kind.RERUN.value, _("rerun")),
+    (Kind.BACKFILL.value, _("backfill")),
     (Kind.CALL.value, _("direct call")),
 ]
 ACTIVE_VALUES = sorted(status.value for status in ACTIVE)
@@ -112,6 +114,44 @@ class Configuration(models.Model):
         return f"{self.generation}"
 
 
+class Backfill(models.Model):
+    """A range of a job's fires that a person asked for; runners record its runs bit by bit.
+
+    Its state is told by ``paused_at`` and ``ended_at``; its runs point here.
+    """
+
+    job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="backfills")
+    # The click's or command's id: asking twice makes one backfill. Part of every run's key.
+    nonce = models.CharField(max_length=64, unique=True)
+    # Its fires are those with since <= fire <= until; every one up to cursor_at has its row.
+    since = InstantField()
+    until = InstantField()
+    cursor_at = InstantField()
+    overlap = models.CharField(max_length=16)
+    # Only fires that a "missed" row of the job stands for.
+    missed_only = models.BooleanField(default=False)
+    fires = models.PositiveIntegerField()
+    actor = models.CharField(max_length=150, blank=True, default="")
+    created_at = InstantField()
+    paused_at = OptionalInstantField(null=True, blank=True)
+    # All its fires have rows, or it was cancelled.
+    ended_at = OptionalInstantField(null=True, blank=True)
+    cancelled_by = models.CharField(max_length=150, blank=True, default="")
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = _("backfill")
+        verbose_name_plural = _("backfills")
+        indexes = [
+            models.Index(
+                fields=["id"], condition=Q(ended_at__isnull=True), name="backfill_going_on"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pk}"
+
+
 class Run(models.Model):
     """One execution of a job, or the reason why a due fire had none."""
 
@@ -133,6 +173,9 @@ class Run(models.Model):
     # Recorded while another run of its job went on: claimed only when no earlier one is active
     # and none is running.
     waits = models.BooleanField(default=False)
+    # Asked for after the fact (replay, backfill): every other run of its job goes first, and one
+    # that only waits is in nobody's way.
+    gives_way = models.BooleanField(default=False, db_default=False)
     # Nobody sends this run's request a second time (delivery = at_most_once).
     at_most_once = models.BooleanField(default=False)
     # The number sent as X-Cronbell-Attempt. Only a failure makes it grow: a request sent again
@@ -145,6 +188,26 @@ class Run(models.Model):
     # A person asked a running run to end; whoever holds its lease, or finds it expired, ends it.
     cancel_requested_at = OptionalInstantField(null=True, blank=True)
     cancelled_by = models.CharField(max_length=150, blank=True, default="", db_default="")
+    # When the last attempt was sent; ``started_at`` is the first one's.
+    sent_at = OptionalInstantField(null=True, blank=True)
+    # The run that this one does once more. No constraint: old runs are deleted before newer ones.
+    origin = models.ForeignKey(
+        "self",
+        on_delete=models.DO_NOTHING,
+        related_name="reruns",
+        null=True,
+        blank=True,
+        db_constraint=False,
+        db_index=False,
+    )
+    backfill = models.ForeignKey(
+        Backfill,
+        on_delete=models.PROTECT,
+        related_name="runs",
+        null=True,
+        blank=True,
+        db_index=False,
+    )
     http_status = models.IntegerField(null=True, blank=True)
     # A row that stands for an outage: the first fire it covers and how many (scheduled_at: last).
     missed_first_at = OptionalInstantField(null=True, blank=True)
@@ -216,6 +279,25 @@ class Run(models.Model):
                 fields=["job", "scheduled_at"],
                 condition=~Q(kind=Kind.SCHEDULE.value),
                 name="run_by_hand",
+            ),
+            # These four hold only what people asked for after the fact.
+            models.Index(
+                fields=["job", "-id"],
+                condition=Q(gives_way=True, status=Status.PENDING.value),
+                name="run_giving_way",
+            ),
+            models.Index(
+                fields=["origin"], condition=Q(origin__isnull=False), name="run_by_origin"
+            ),
+            models.Index(
+                fields=["backfill", "status"],
+                condition=Q(backfill__isnull=False),
+                name="run_by_backfill",
+            ),
+            models.Index(
+                fields=["job", "scheduled_at"],
+                condition=Q(backfill__isnull=False),
+                name="run_filling",
             ),
         ]
 

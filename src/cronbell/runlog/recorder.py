@@ -95,6 +95,11 @@ class RunLogRecorder:
                 pk=ref.id, status=Status.RUNNING.value, lease_owner=self.store.owner
             ).update(lease_expires_at=self._lease_end())
 
+    def stop_wanted(self, ref: RunRef) -> bool:
+        """Say whether a person cancelled the run, or the next fire took its place."""
+        cancelled = Q(cancel_requested_at__isnull=False) | Q(status=Status.CANCELLED.value)
+        return Run.objects.filter(cancelled, pk=ref.id).exists()
+
     def progress(self, ref: RunRef, done: int, total: int | None) -> None:
         """Show how far the job is."""
         Run.objects.filter(pk=ref.id, status=Status.RUNNING.value).update(

@@ -44,4 +44,6 @@ def log_row(run: Run) -> dict[str, Any]:
         "itemsFailed": run.items_failed,
         "dryRun": run.dry_run,
         "actor": run.actor,
+        "rerunOf": run.origin_id,
+        "backfill": run.backfill_id,
     }

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from django.db import connections, transaction
 
 from cronbell.domain import Overlap
+from cronbell.runlog.models import Run
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import (
     execute,
@@ -24,6 +25,7 @@ from cronbell.runlog.statements import (
     lock_planning,
     rows_parameter,
 )
+from cronbell.states import Status
 
 SYNCHRONOUS = {True: "PRAGMA synchronous = FULL", False: "PRAGMA synchronous = NORMAL"}
 
@@ -71,6 +73,7 @@ class Claimed(NamedTuple):
     attempt: int
     term: int
     at_most_once: bool = False
+    gives_way: bool = False
 
 
 class FinishRow(NamedTuple):
@@ -100,6 +103,7 @@ class ReleaseRow(NamedTuple):
     term: int
     available_at: int
     next_attempt: int
+    sent_at: int | None = None
 
 
 class AttemptRow(NamedTuple):
@@ -223,8 +227,24 @@ class RunStore:
             [now, limit, self.owner, lease_expires_at, now],
         )
         claimed = [Claimed(*row) for row in rows]
+        if len(claimed) < limit and self._some_give_way():
+            claimed += self._claim_behind(limit - len(claimed), now, lease_expires_at)
         claimed.sort(key=lambda run: (run.scheduled_at, run.id))
         return claimed
+
+    def _some_give_way(self) -> bool:
+        waiting = Run.objects.using(self.using).filter(gives_way=True, status=Status.PENDING.value)
+        return waiting.exists()
+
+    def _claim_behind(self, limit: int, now: int, lease_expires_at: int) -> list[Claimed]:
+        connection = connections[self.using]
+        lock_planning(connection)
+        rows = fetch(
+            connection,
+            "claim_behind",
+            [now, limit, self.owner, lease_expires_at, now, now],
+        )
+        return [Claimed(*row) for row in rows]
 
     def finish(self, rows: Sequence[FinishRow], items: Sequence[ItemRow]) -> set[int]:
         """End runs and keep their items; return the ids that were this owner's to end."""

@@ -1,8 +1,9 @@
-"""Tells runners on this machine that there is something to do, so that they need not poll hard.
+"""Tells runners that there is something to do, so that they need not poll hard.
 
-A datagram on a Unix socket in the data directory, one socket a runner. It carries nothing: the
-work is in the database, and a runner looks there each second anyway. So every failure here is
-harmless and swallowed.
+On this machine by a datagram on a Unix socket in the data directory, one socket a runner; on any
+other by NOTIFY, where the run log is in PostgreSQL. Neither carries anything: the work is in the
+database, and a runner looks there each second anyway. So every failure here is harmless and
+swallowed.
 """
 
 from __future__ import annotations
@@ -12,13 +13,23 @@ import os
 import socket
 from pathlib import Path
 
+from django.db import DatabaseError, connections
+
+from cronbell.runlog.router import ALIAS
+
+CHANNEL = "cronbell_wake"
+LISTEN = "LISTEN cronbell_wake"
 PATTERN = "runner-*.sock"
 # The kernel's limit for a socket's path is 108 bytes; past it runners simply poll.
 MAX_PATH_BYTES = 104
 
 
 def poke(directory: Path) -> int:
-    """Wake every runner that listens in ``directory``; return how many were reached."""
+    """Wake every runner that listens in ``directory``; return how many were reached.
+
+    On PostgreSQL also those of other machines; inside a transaction, when it commits.
+    """
+    _notify()
     reached = 0
     for path in directory.glob(PATTERN):
         with (
@@ -29,6 +40,13 @@ def poke(directory: Path) -> int:
             sender.sendto(b"!", str(path))
             reached += 1
     return reached
+
+
+def _notify() -> None:
+    connection = connections[ALIAS]
+    if connection.vendor == "postgresql":
+        with contextlib.suppress(DatabaseError), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
 
 
 def listen(directory: Path) -> tuple[socket.socket, Path] | None:

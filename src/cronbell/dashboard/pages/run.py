@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,7 +16,7 @@ from cronbell.dashboard.request_preview import preview
 from cronbell.dashboard.words import reason_text
 from cronbell.dispatch.request import Request
 from cronbell.errors import CronbellError
-from cronbell.runlog import queries
+from cronbell.runlog import backfilling, queries
 from cronbell.runlog.models import Run
 from cronbell.runlog.reasons import explain
 from cronbell.states import Kind, Reason, Status, is_final
@@ -61,6 +62,8 @@ def run_page(request: HttpRequest, run_id: int) -> HttpResponse:
         "lines_shown": LINES_SHOWN,
         "items_shown": ITEMS_SHOWN,
         "percent": _percent(run),
+        "nonce": secrets.token_urlsafe(16),
+        "fillings": backfilling.filled(run),
     }
     template = "cronbell/run.html"
     if request.headers.get("HX-Target") == "run":
@@ -112,9 +115,10 @@ def _last_sent(run: Run) -> list[Event]:
     if run.by_endpoint:
         return [Event(_("Started"), run.started_at, "", "info")]
     if run.attempts.all():
-        # A run's start is that of its first attempt; when the last one was sent is not kept.
+        # A run's start is that of its first attempt.
         number = _("attempt %(n)s") % {"n": run.attempt}
-        return [Event(_("Sent"), None, number, "info")] if is_final(Status(run.status)) else []
+        over = is_final(Status(run.status))
+        return [Event(_("Sent"), run.sent_at, number, "info")] if over else []
     return [Event(_("Sent"), run.started_at, "", "info")]
 
 

@@ -13,6 +13,7 @@ STATES = (
     Status.PARTIAL,
     Status.ERROR,
     Status.TIMED_OUT,
+    Status.CANCELLED,
     Status.UNKNOWN,
 )
 

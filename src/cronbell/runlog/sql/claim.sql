@@ -2,12 +2,13 @@
 -- The row is committed as running before its request is sent: intent first, effect second.
 -- A run that was queued behind others of its job waits for its turn: none running, none earlier
 -- still pending. Whoever claims, at most the first of a queue qualifies.
+-- What gives way to all others is claimed by claim_behind.
 -- The choice is made once, ahead of the update: PostgreSQL may run a subquery in its WHERE again for
 -- every row it joins, and each time lock and give N others.
 -- Parameters: now, limit, owner, lease_expires_at, now.
 WITH chosen AS MATERIALIZED (
     SELECT id FROM runlog_run AS mine
-    WHERE status = 'pending' AND available_at <= %s
+    WHERE status = 'pending' AND available_at <= %s AND NOT gives_way
       AND (
         NOT waits
         OR NOT EXISTS (
@@ -15,7 +16,7 @@ WITH chosen AS MATERIALIZED (
             WHERE other.job_id = mine.job_id
               AND other.status IN ('pending', 'running')
               AND other.id <> mine.id
-              AND (other.status = 'running' OR other.id < mine.id)
+              AND (other.status = 'running' OR (other.id < mine.id AND NOT other.gives_way))
         )
       )
     ORDER BY available_at, id

@@ -1,5 +1,6 @@
 -- End runs. Only a running row whose lease (owner and term) is the caller's changes; the ids that
 -- did are given back, so that a finish that came too late is noticed.
+-- started_at stays the first attempt's where there were several (sent_at is set by their ends).
 -- Members: id, term, started_at, finished_at. Shared: status, reason, reason_data, http_status,
 --   details, body, items_total, items_failed. Parameters: groups, owner.
 WITH shared AS MATERIALIZED (
@@ -30,7 +31,8 @@ SET status = batch.status,
     reason = batch.reason,
     reason_data = {json}(batch.reason_data),
     http_status = batch.http_status,
-    started_at = batch.started_at,
+    started_at = CASE WHEN sent_at IS NULL THEN batch.started_at ELSE runlog_run.started_at END,
+    sent_at = batch.started_at,
     finished_at = batch.finished_at,
     details = batch.details,
     body = batch.body,

@@ -5,6 +5,8 @@
 -- A fire whose job has a run going on is skipped or waits, as the job's overlap says; "ahead" counts
 -- the fires of the job that this batch records before it. Under cancel_running nothing goes on any
 -- more (replace.sql), but for a call the endpoint recorded itself.
+-- What a person asked for after the fact (gives_way) does not count while it waits; while it runs
+-- the fire waits for its end, whatever the overlap, and goes before the rest of it.
 -- A fire that came due since its job was paused is skipped with the pause's reason.
 -- A fire that need not wait and that this runner has room for ("start") is born running, under its
 -- lease: recorded and claimed in one commit.
@@ -44,9 +46,15 @@ due AS MATERIALIZED (
             SELECT COUNT(*) FROM (
                 SELECT 1 FROM runlog_run AS going
                 WHERE going.job_id = job.id AND going.status IN ('pending', 'running')
+                  AND NOT going.gives_way
                 LIMIT 2
             ) AS found
-        ) ELSE 0 END AS going
+        ) ELSE 0 END AS going,
+        shared.status = 'pending' AND shared.overlap <> 'allow' AND EXISTS (
+            SELECT 1 FROM runlog_run AS filling
+            WHERE filling.job_id = job.id AND filling.status IN ('pending', 'running')
+              AND filling.status = 'running' AND filling.gives_way AND filling.waits
+        ) AS behind
     FROM shared
     CROSS JOIN {members}
     -- CROSS: SQLite joins in the order written, the batch first.
@@ -57,12 +65,12 @@ due AS MATERIALIZED (
 decided AS (
     SELECT
         due.*,
-        overlap IN ('queue_one', 'queue_all') AND going + ahead > 0 AS queued,
+        behind OR (overlap IN ('queue_one', 'queue_all') AND going + ahead > 0) AS queued,
         CASE
             WHEN status = 'pending' AND paused THEN 'skipped'
             WHEN status = 'pending' AND overlap = 'skip' AND going + ahead > 0 THEN 'skipped'
             WHEN status = 'pending' AND overlap = 'queue_one' AND going + ahead > 1 THEN 'skipped'
-            WHEN status = 'pending' AND start
+            WHEN status = 'pending' AND start AND NOT behind
                 AND NOT (overlap IN ('queue_one', 'queue_all') AND going + ahead > 0)
                 THEN 'running'
             ELSE status

@@ -6,4 +6,5 @@ SET status = 'cancelled', reason = 'replaced', finished_at = %s, lease_expires_a
 WHERE job_id = %s
   AND status IN ('pending', 'running')
   AND NOT by_endpoint
+  AND NOT gives_way
   AND NOT EXISTS (SELECT 1 FROM runlog_run AS same WHERE same.key = %s)

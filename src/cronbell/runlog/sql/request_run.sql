@@ -1,6 +1,6 @@
 -- Ask for a run by hand. One row per key, so that a double click makes one run; where a run of
 -- the job is going on already, the row is skipped or waits, as the job's overlap says.
--- Parameters: overlap, job name, key, kind, dry_run, now ×4, deadline, at most once, actor.
+-- A replay or backfill counts as in record_fires. Parameters: overlap, job name, key, kind, dry_run, now ×4, deadline, at most once, actor.
 WITH asked AS (
     SELECT
         job.id AS job_id,
@@ -9,9 +9,15 @@ WITH asked AS (
             SELECT COUNT(*) FROM (
                 SELECT 1 FROM runlog_run AS active
                 WHERE active.job_id = job.id AND active.status IN ('pending', 'running')
+                  AND NOT active.gives_way
                 LIMIT 2
             ) AS found
-        ) AS going
+        ) AS going,
+        EXISTS (
+            SELECT 1 FROM runlog_run AS filling
+            WHERE filling.job_id = job.id AND filling.status IN ('pending', 'running')
+              AND filling.status = 'running' AND filling.gives_way AND filling.waits
+        ) AS behind
     FROM runlog_job AS job
     WHERE job.name = %s AND job.removed_at IS NULL
 ),
@@ -23,7 +29,8 @@ decided AS (
             WHEN overlap = 'queue_one' AND going > 1 THEN 'skipped'
             ELSE 'pending'
         END AS status,
-        overlap IN ('queue_one', 'queue_all') AND going > 0 AS waits
+        (behind AND overlap <> 'allow')
+            OR (overlap IN ('queue_one', 'queue_all') AND going > 0) AS waits
     FROM asked
 )
 INSERT INTO runlog_run (
