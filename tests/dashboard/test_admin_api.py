@@ -51,6 +51,8 @@ def test_a_row_to_the_byte(admin, make_run):
             "attempts": run.attempt,
             "itemsTotal": 0,
             "itemsFailed": 0,
+            "tokens": None,
+            "cost": None,
             "dryRun": False,
             "actor": "",
         }
@@ -369,7 +371,15 @@ def test_a_session_without_csrf_token_is_refused(people, jobs):
 
 def test_the_openapi_document_names_what_is_there(admin):
     document = admin.get("/api/admin/openapi.json").json()
-    assert set(document["paths"]) == {"/api/admin/cron-logs", "/api/admin/run-cron-job"}
+    assert set(document["paths"]) == {
+        "/api/admin/cron-logs",
+        "/api/admin/run-cron-job",
+        "/api/admin/drains",
+        "/api/admin/drains/{job}",
+        "/api/admin/drains/{job}/dead-letters",
+        "/api/admin/drains/{job}/retry",
+        "/api/admin/records/{job}/{record_id}",
+    }
     logs = document["paths"]["/api/admin/cron-logs"]["get"]
     assert {one["name"] for one in logs["parameters"]} == {
         "page",

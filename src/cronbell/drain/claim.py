@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 
 from django.db import router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Count, F, Min, Q, QuerySet
+from django.db.models import Count, F, Min, Q, QuerySet, Value
+from django.db.models.functions import Least
 from django.db.models.lookups import In
 
 from cronbell.drain.models import DrainState, Stage
@@ -254,6 +255,22 @@ def send_again(records: Records, *, now: datetime) -> int:
     return _again(records.filter(drain_state=Stage.DEAD.value), now)
 
 
+def try_again(records: Records, *, now: datetime) -> int:
+    """Have records that failed tried again at once, before what joined after them.
+
+    Those set aside, and those that wait for another try; not those that are held. The key stays:
+    they have not changed.
+
+    Returns:
+        How many of them that were.
+    """
+    waiting = _free(now) & ~Q(drain_error="")
+    failed = records.filter(Q(drain_state=Stage.DEAD.value) | waiting)
+    return failed.update(
+        **_afresh(now) | {"drain_available_at": Least(F("drain_entered_at"), Value(now))}
+    )
+
+
 def backlog(qualifying: Qualifying, *, now: datetime) -> Backlog:
     """Count a backlog."""
     records = pending_records(qualifying)
@@ -296,13 +313,16 @@ def _settle(hold: Hold, **values: Any) -> bool:
 
 
 def _again(records: Records, now: datetime, **values: Any) -> int:
-    return records.update(
-        drain_state=Stage.PENDING.value,
-        drain_failures=0,
-        drain_owner="",
-        drain_lease_expires_at=None,
-        drain_available_at=now,
-        drain_settled_at=None,
-        drain_error="",
-        **values,
-    )
+    return records.update(**_afresh(now), **values)
+
+
+def _afresh(now: datetime) -> dict[str, Any]:
+    return {
+        "drain_state": Stage.PENDING.value,
+        "drain_failures": 0,
+        "drain_owner": "",
+        "drain_lease_expires_at": None,
+        "drain_available_at": now,
+        "drain_settled_at": None,
+        "drain_error": "",
+    }

@@ -321,7 +321,19 @@ class _Run:
         else:
             self.tally.failed += 1
         error = trouble or reply.error
-        self.context.item(hold.record.pk, ok=ok, status=reply.status, body=reply.body, error=error)
+        used = reply.usage
+        self.context.item(
+            hold.record.pk,
+            ok=ok,
+            status=reply.status,
+            body=reply.body,
+            error=error,
+            attempts=hold.term,
+            seconds=used.seconds,
+            # 0 is what a reply that does not know says, too.
+            tokens=used.tokens or None,
+            cost=used.money or None,
+        )
         self.context.progress(self.tally.processed, self.tally.claimed)
 
     def _stop(self, why: Stop) -> None:
