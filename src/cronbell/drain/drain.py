@@ -10,9 +10,8 @@ import uuid
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any
 
-import msgspec
 from django.db import Error, router, transaction
 
 from cronbell.drain import claim as claims
@@ -20,9 +19,7 @@ from cronbell.drain.budget import (
     COLUMNS,
     Budget,
     Caps,
-    Correction,
     Reached,
-    Reserved,
     Usage,
 )
 from cronbell.drain.callers import Answered, Callers, Sending
@@ -31,6 +28,7 @@ from cronbell.drain.pace import LONGEST_PAUSE, Pace
 from cronbell.drain.settings import LARGEST_BATCH, BatchSize
 from cronbell.drain.summary import Stop, Tally, looked, result
 from cronbell.drain.target import Caller, Reply, Verdict, reply_to
+from cronbell.drain.turn import Intents, Returned
 from cronbell.endpoint.context import JobContext, JobResult
 from cronbell.errors import ConfigError
 
@@ -127,50 +125,6 @@ class Drain:
         due = claims.due_records(records, now=now, due=now).values_list("pk", flat=True)
         pending = claims.backlog(self.qualifying, now=now).pending
         return looked([str(pk) for pk in due[:limit]], pending, self.batch)
-
-
-@dataclass(frozen=True, slots=True)
-class _Returned:
-    """A record that is back; ``reply`` is None where it was not sent after all."""
-
-    hold: Hold
-    reply: Reply | None
-    verdict: Verdict | None
-    begun: float
-    correction: Correction
-
-    @classmethod
-    def of(cls, answered: Answered) -> Self:
-        reply = answered.reply
-        if reply is not None and not _is_json(reply.body):
-            reply = replace(reply, body=None)
-        used = dict.fromkeys(COLUMNS, 0) if reply is None else reply.usage.counts()
-        return cls(
-            hold=answered.sending.hold,
-            reply=reply,
-            verdict=None if reply is None else reply.verdict,
-            begun=answered.begun,
-            correction=(answered.sending.reserved, used),
-        )
-
-
-@dataclass(slots=True)
-class _Intents:
-    """What became of records that were about to be sent.
-
-    Attributes:
-        sendable: written down as about to be sent.
-        reserved: what was set aside for each of them; first for those passed over, too.
-        passed: changed or taken over meanwhile.
-        kept: not asked about, since a cap was reached.
-        reached: that cap.
-    """
-
-    sendable: list[Hold] = field(default_factory=list)
-    reserved: list[Reserved] = field(default_factory=list)
-    passed: list[Hold] = field(default_factory=list)
-    kept: list[Hold] = field(default_factory=list)
-    reached: Reached | None = None
 
 
 class _Run:
@@ -305,7 +259,7 @@ class _Run:
     def _turn(self, callers: Callers, back: list[Answered], room: int) -> None:
         """Settle what came back and write down what is about to be sent, in one transaction."""
         self.turned = self.clock.monotonic()
-        returned = [_Returned.of(one) for one in back]
+        returned = [Returned.of(one) for one in back]
         for one in returned:
             self._take_in_pace(one)
         if self.drain.settle is not None:
@@ -322,8 +276,8 @@ class _Run:
         # What a turn takes swings with the disk; what calls take, with the target.
         self.turn = _smoothed(self.turn, self.clock.monotonic() - self.turned)
 
-    def _written(self, returned: list[_Returned], chosen: list[Hold]) -> _Intents:
-        intents = _Intents()
+    def _written(self, returned: list[Returned], chosen: list[Hold]) -> Intents:
+        intents = Intents()
         try:
             with transaction.atomic(using=self.using):
                 settled = self._settled(returned)
@@ -337,11 +291,11 @@ class _Run:
                 raise
             for one in returned:
                 self._settle_alone(one)
-            return _Intents()
+            return Intents()
         self._report_all(returned, settled)
         return intents
 
-    def _intend(self, chosen: list[Hold], intents: _Intents) -> None:
+    def _intend(self, chosen: list[Hold], intents: Intents) -> None:
         for _hold in chosen:
             reserved = self.budget.reserve()
             if isinstance(reserved, Reached):
@@ -363,7 +317,7 @@ class _Run:
                 # Released all the same: it may still be ours and only not qualify any more.
                 claims.release(hold)
 
-    def _hand_over(self, callers: Callers, intents: _Intents) -> None:
+    def _hand_over(self, callers: Callers, intents: Intents) -> None:
         for hold in intents.passed:
             self.tally.passed += 1
             self.budget.unbook(intents.reserved.pop())
@@ -385,7 +339,7 @@ class _Run:
                 )
             )
 
-    def _settle_alone(self, one: _Returned) -> None:
+    def _settle_alone(self, one: Returned) -> None:
         """Settle one record in its own transaction, and report it whatever comes of that."""
         try:
             with transaction.atomic(using=self.using):
@@ -396,7 +350,7 @@ class _Run:
             settled = [(reply_to(error).error, False)]
         self._report_all([one], settled)
 
-    def _settled(self, returned: list[_Returned]) -> list[tuple[str, bool]]:
+    def _settled(self, returned: list[Returned]) -> list[tuple[str, bool]]:
         """Settle records; say what went wrong beside the reply, and whether it was set aside."""
         now = self.clock.now()
         alike: list[Hold] = []
@@ -415,7 +369,7 @@ class _Run:
         self.budget.store([one.correction for one in returned])
         return settled
 
-    def _report_all(self, returned: list[_Returned], settled: list[tuple[str, bool]]) -> None:
+    def _report_all(self, returned: list[Returned], settled: list[tuple[str, bool]]) -> None:
         self.budget.take_in([one.correction for one in returned])
         for one, (trouble, dead) in zip(returned, settled, strict=True):
             if one.reply is None:
@@ -455,7 +409,7 @@ class _Run:
         )
         return "" if ours else LOST, ours and dead
 
-    def _take_in_pace(self, one: _Returned) -> None:
+    def _take_in_pace(self, one: Returned) -> None:
         if one.reply is None:
             return
         if one.reply.too_fast:
@@ -504,12 +458,3 @@ def _smoothed(before: float, now: float) -> float:
 
 
 LOST = "the record changed or was taken over while it was handled; it is handled again"
-
-
-def _is_json(body: Any) -> bool:
-    # One answer that JSON cannot say must not cost the run its own answer.
-    try:
-        msgspec.json.encode(body)
-    except (TypeError, ValueError, OverflowError, RecursionError):
-        return False
-    return True
