@@ -9,12 +9,14 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from cronbell.states import Kind, Reason, Status
 
 KEY_PREFIX = "cb1-"  # the version of the key's derivation: a change of it must change this
+LARGEST = 10**14  # millionths: ten thousand items' sum still fits a 64-bit integer
 INSTANT_MASK = (1 << 40) - 1  # ten hexadecimal digits
 
 
@@ -194,6 +196,11 @@ class Item:
         status: HTTP status of the call made for it; 0 for a network error, None where none applies.
         body: what came back, parsed; None where it was not JSON or there was none.
         error: what went wrong; empty where nothing did.
+        attempts: how often the record had been taken up by then, this time included; None where
+            the endpoint does not say, as with the three below.
+        microseconds: how long handling it took.
+        tokens: what it used of a model.
+        micromoney: what it cost, in millionths of the endpoint's currency.
     """
 
     record_id: str
@@ -201,6 +208,10 @@ class Item:
     status: int | None = None
     body: Any = None
     error: str = ""
+    attempts: int | None = None
+    microseconds: int | None = None
+    tokens: int | None = None
+    micromoney: int | None = None
 
 
 class Outcome(NamedTuple):
@@ -231,6 +242,26 @@ class Outcome(NamedTuple):
     items: tuple[Item, ...] = ()
     retry_kind: str = ""
     ask_again_after: float | None = None
+
+
+def millionths(value: float | str | Decimal) -> int | None:
+    """Return a number of seconds or money in whole millionths, rounded up.
+
+    None for what is negative, no number, or more than can be added up.
+    """
+    try:
+        exact = (Decimal(str(value)) * 1_000_000).to_integral_value(ROUND_CEILING)
+        return int(exact) if 0 <= exact <= LARGEST else None
+    except (ArithmeticError, ValueError):
+        return None
+
+
+def cost_text(micromoney: int | None) -> str | None:
+    """Return millionths of a currency as a plain decimal: 1500000 → "1.5"; None as it is."""
+    if micromoney is None:
+        return None
+    whole, rest = divmod(micromoney, 1_000_000)
+    return f"{whole}.{rest:06d}".rstrip("0").removesuffix(".")
 
 
 def fire_key(path: str, schedule: str, scheduled_at: datetime) -> str:

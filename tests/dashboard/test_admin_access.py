@@ -44,8 +44,12 @@ def filled(route: str) -> str:
         "<int:run_id>": "1",
         "<path:object_id>": "1",
         "<path:rest>": "anything",
+        "<path:record_id>": "1",
+        "<job>": "post",
         "<int:content_type_id>": "1",
         "<id>": "1",
+        "<int:backfill_id>": "1",
+        "<word>": "pause",
         "^(?P<app_label>auth|runlog)/$": "runlog/",
         "(?P<url>.*)$": "anything",
     }.items():
@@ -76,6 +80,7 @@ def test_the_table_of_addresses_is_the_real_one():
     assert {"/admin/cron-logs", "/admin/run-now", "/admin/runs/1", "/admin/"} <= set(PAGES)
     assert {"/admin/data/runlog/run/", "/admin/data/auth/user/add/"} <= set(PAGES)
     assert {"/api/admin/cron-logs", "/api/admin/run-cron-job"} <= set(API)
+    assert {"/api/admin/drains/post/retry", "/api/admin/records/post/1"} <= set(API)
 
 
 @pytest.mark.parametrize("who", NOBODY_IN)

@@ -51,6 +51,8 @@ def test_a_row_to_the_byte(admin, make_run):
             "attempts": run.attempt,
             "itemsTotal": 0,
             "itemsFailed": 0,
+            "tokens": None,
+            "cost": None,
             "dryRun": False,
             "actor": "",
             "rerunOf": None,
@@ -379,6 +381,11 @@ def test_the_openapi_document_names_what_is_there(admin):
         "/api/admin/runs/{run_id}/rerun",
         "/api/admin/backfills",
         "/api/admin/backfills/{backfill_id}/{word}",
+        "/api/admin/drains",
+        "/api/admin/drains/{job}",
+        "/api/admin/drains/{job}/dead-letters",
+        "/api/admin/drains/{job}/retry",
+        "/api/admin/records/{job}/{record_id}",
     }
     logs = document["paths"]["/api/admin/cron-logs"]["get"]
     assert {one["name"] for one in logs["parameters"]} == {

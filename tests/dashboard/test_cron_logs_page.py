@@ -244,7 +244,7 @@ def test_what_others_wrote_is_shown_and_never_run(admin, make_run, nasty):
         body=nasty,
         actor=nasty[:150],
     )
-    run.items.create(record_id=nasty, ok=False, error=nasty, body={nasty: nasty})
+    run.items.create(job=run.job, record_id=nasty, ok=False, error=nasty, body={nasty: nasty})
     run.log_lines.create(at=run.queued_at, message=nasty)
     run.attempts.create(
         number=1,

@@ -167,7 +167,7 @@ def test_an_impossible_run_number_finds_nothing(run_id):
 
 def test_failed_items_come_first(make_run):
     run = make_run(status="partial")
-    run.items.create(record_id="good", ok=True)
-    run.items.create(record_id="bad", ok=False)
+    run.items.create(job=run.job, record_id="good", ok=True)
+    run.items.create(job=run.job, record_id="bad", ok=False)
     assert [item.record_id for item in queries.run_items(run, 10)] == ["bad", "good"]
     assert Run.objects.count() == 1

@@ -73,8 +73,8 @@ def test_the_page_shows_reason_lateness_request_answer_items_and_lines(admin, ma
         progress_total=4,
         http_status=200,
     )
-    run.items.create(record_id="rec-1", ok=True, http_status=200, body={"a": 1})
-    run.items.create(record_id="rec-2", ok=False, http_status=0, error="timed out")
+    run.items.create(job=run.job, record_id="rec-1", ok=True, http_status=200, body={"a": 1})
+    run.items.create(job=run.job, record_id="rec-2", ok=False, http_status=0, error="timed out")
     run.log_lines.create(at=run.started_at, message="halfway")
     page = admin.get(f"/admin/runs/{run.pk}").content.decode()
     for part in (

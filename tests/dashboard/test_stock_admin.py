@@ -28,7 +28,7 @@ def full_log(make_run, runner):
     run.attempts.create(
         number=1, term=1, started_at=run.queued_at, finished_at=run.queued_at, reason="reset"
     )
-    run.items.create(record_id="r", ok=True)
+    run.items.create(job=run.job, record_id="r", ok=True)
     run.log_lines.create(at=run.queued_at, message="m")
     return run
 

@@ -326,6 +326,22 @@ def test_results_of_another_shape_are_no_items_and_no_failure(results):
             {"recordId": "a", "ok": True, "body": {"\0": ["\ud800", 2**70]}},
             Item(record_id="a", ok=True, body={"\ufffd": ["?", str(2**70)]}),
         ),
+        (
+            {"recordId": "a", "attempts": 2, "seconds": 0.25, "tokens": 7, "cost": "0.0000011"},
+            Item(record_id="a", ok=False, attempts=2, microseconds=250_000, tokens=7, micromoney=2),
+        ),
+        (
+            {"recordId": "a", "attempts": True, "seconds": "NaN", "tokens": 2**31, "cost": -1},
+            Item(record_id="a", ok=False),
+        ),
+        (
+            {"recordId": "a", "attempts": -1, "seconds": 1e300, "tokens": "7", "cost": "1e9999"},
+            Item(record_id="a", ok=False),
+        ),
+        (
+            {"recordId": "a", "attempts": 1.5, "seconds": 2**70, "tokens": [], "cost": "９" * 41},
+            Item(record_id="a", ok=False),
+        ),
     ],
 )
 def test_an_item_with_odd_fields_is_still_an_item(entry, item):

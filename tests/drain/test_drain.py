@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 
 import pytest
 from tests.drain.backlog.models import Letter
 
 from cronbell.drain import claim as claims
+from cronbell.drain.budget import Usage
 from cronbell.drain.drain import LOST
 from cronbell.drain.models import DrainDay, Stage, TargetPause
 from cronbell.drain.settings import BatchSize
@@ -35,7 +37,14 @@ def test_each_record_is_sent_once_with_its_key_and_reported(drain, run, target, 
     answer = run(drain())
     assert (answer["success"], answer["processed"], "status" in answer) == (True, 3, False)
     assert answer["results"] == [
-        {"recordId": str(one.pk), "ok": True, "status": 200, "body": {"success": True}}
+        {
+            "recordId": str(one.pk),
+            "ok": True,
+            "status": 200,
+            "body": {"success": True},
+            "attempts": 1,
+            "seconds": 0.0,
+        }
         for one in made
     ]
     assert [json.loads(one.body) for one in target.requests] == [
@@ -69,8 +78,22 @@ def test_a_failed_record_does_not_keep_the_others_and_makes_the_run_partial(
         "ok": False,
         "status": 500,
         "body": {"why": "no"},
+        "attempts": 1,
+        "seconds": 0.0,
     }
     assert stages() == [Stage.DONE, Stage.PENDING, Stage.DONE]
+
+
+def test_an_item_says_what_it_took(drain, run, letters, clock):
+    letters(1)
+
+    def call(_hold, _seconds):
+        clock.sleep(1.25)
+        return Reply(usage=Usage(tokens=70, money=Decimal("0.0000015")))
+
+    (item,) = run(drain(call=call))["results"]
+    used = {"attempts": 1, "seconds": 1.25, "tokens": 70, "cost": "0.000002"}
+    assert {name: item[name] for name in used} == used
 
 
 def test_a_network_error_is_status_0_with_an_error_and_no_body(drain, run, target, letters):

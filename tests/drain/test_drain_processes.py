@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 import threading
@@ -84,3 +85,26 @@ def test_eight_processes_send_each_record_once(work):
         _, asked = sent(target)
     assert set(asked.values()) == {1}
     assert len(asked) == len(handled) == len(set(handled)) == 200
+
+
+def killing(process, store_url, *words):
+    arguments = ["--seed", "11", "--store", store_url, *words]
+    variables = {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
+    done = process(sys.executable, "-m", "tests.drain.kills", *arguments, env=variables)
+    return done.wait(100), done.output()
+
+
+def test_killed_at_any_moment_nothing_is_lost_stuck_or_done_twice(process, store_url):
+    code, output = killing(process, store_url, "--kills", "30")
+    assert code == 0, output
+    told = json.loads(output.splitlines()[-1])
+    # Enough of them were killed at work for this to say something: some letters went out twice.
+    assert told["kills"] >= 5, told
+    assert told["asked"] > told["letters"] >= 360
+
+
+def test_sabotage_a_key_of_its_own_for_each_try_is_found_out(process, store_url):
+    code, output = killing(process, store_url, "--kills", "12", "--sabotage")
+    assert code == 1
+    # Two effects or more: how often a letter went out depends on when the kills came.
+    assert re.search(r"state and effects are \('done', [2-9]\), not \('done', 1\)", output)

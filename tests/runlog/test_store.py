@@ -246,6 +246,28 @@ def test_a_finish_from_the_lease_holder_ends_the_run(store):
         ("17", True, 200, {"한": [1, None]}),
         ("18", False, 0, None),
     ]
+    assert (stored.tokens, stored.micromoney) == (None, None)
+
+
+def test_what_items_used_is_kept_and_added_up_for_their_run(store):
+    it = job()
+    record(store, [fire(it, NOW + 60 * SECOND)])
+    (run,) = claim(store)
+    plain = {"ok": True, "http_status": 200, "error": "", "body": None}
+    items = [
+        ItemRow(run.id, "17", **plain, attempts=2, microseconds=5, tokens=70, micromoney=9),
+        ItemRow(run.id, "18", **plain, tokens=30),
+        ItemRow(run.id, "19", **plain),
+    ]
+    finish(store, finish_row(run), items=items)
+    columns = ("job_id", "attempts", "microseconds", "tokens", "micromoney")
+    assert list(Item.objects.values_list(*columns)) == [
+        (it.pk, 2, 5, 70, 9),
+        (it.pk, None, None, 30, None),
+        (it.pk, None, None, None, None),
+    ]
+    stored = Run.objects.get()
+    assert (stored.tokens, stored.micromoney) == (100, 9)
 
 
 @pytest.mark.parametrize("stale", ["owner", "term", "final"])

@@ -1,4 +1,4 @@
-"""The JSON API under ``/api/admin/``: the log, and run now.
+"""The JSON API under ``/api/admin/``: the log and run now; drains are in ``drains_api``.
 
 Shapes are those of SPEC sections 8 and 11; every error is ``{"error": …}``, with ``details`` where
 there is more to say. Messages are in the service's language, whoever calls.
@@ -7,11 +7,9 @@ there is more to say. Messages are in the service's language, whoever calls.
 # ruff: noqa: N815 - the fields of the schemas are named as they are on the wire
 from __future__ import annotations
 
-import functools
 import json
 import logging
 import secrets
-from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -28,7 +26,16 @@ from pydantic import Field
 from cronbell import __version__
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.dashboard.access import is_admin
+from cronbell.dashboard.answers import (
+    EVERY_METHOD,
+    OTHERS_THAN_GET,
+    OTHERS_THAN_POST,
+    REFUSALS,
+    ErrorAnswer,
+    in_service_language,
+)
 from cronbell.dashboard.api_again import router as again_router
+from cronbell.dashboard.drains_api import router as drains_router
 from cronbell.dashboard.log_shape import LogRow
 from cronbell.dashboard.parameters import LogParameters, problems
 from cronbell.dashboard.why_shape import WhyAnswer, WhyParameters
@@ -48,9 +55,6 @@ logger = logging.getLogger(__name__)
 WAIT_SECONDS = 60.0
 TOTAL_CAP = 100_000
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-EVERY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
-OTHERS_THAN_GET = [method for method in EVERY_METHOD if method != "GET"]
-OTHERS_THAN_POST = [method for method in EVERY_METHOD if method != "POST"]
 SUCCEEDED = frozenset({Status.SUCCESS.value, Status.PARTIAL.value})
 
 
@@ -116,16 +120,6 @@ class RunGoesOn(Schema):
     status: Status
 
 
-class ErrorAnswer(Schema):
-    """What went wrong, in the service's language."""
-
-    error: str
-    details: Any = None
-
-
-Refusals = dict[int, type[Schema]]
-REFUSALS: Refusals = {400: ErrorAnswer, 401: ErrorAnswer, 403: ErrorAnswer}
-
 api = NinjaAPI(
     title="Cronbell",
     version=__version__,
@@ -135,17 +129,6 @@ api = NinjaAPI(
     docs_url=None,
     openapi_url=None,
 )
-
-
-def in_service_language(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Answer in the service's language, whatever the caller's browser asks for."""
-
-    @functools.wraps(view)
-    def speaking(*args: Any, **kwargs: Any) -> Any:
-        with translation.override(settings.LANGUAGE_CODE):
-            return view(*args, **kwargs)
-
-    return speaking
 
 
 @api.get("/cron-logs", response={200: LogAnswer, **REFUSALS}, summary="The log", tags=["runs"])
@@ -272,12 +255,11 @@ def wrong_method(request: HttpRequest) -> HttpResponse:
     return answer
 
 
-# Routers come after the operations above: what matches nothing must come last of all.
-beyond = Router()
-api.add_router("", again_router)
+# A router of its own, added last: what the others have comes before it.
+leftovers = Router()
 
 
-@beyond.api_operation(EVERY_METHOD, "/{path:rest}", include_in_schema=False)
+@leftovers.api_operation(EVERY_METHOD, "/{path:rest}", include_in_schema=False)
 @in_service_language
 def nothing_here(request: HttpRequest, rest: str) -> HttpResponse:
     """Answer for addresses that do not exist, so that signed out they look like all others."""
@@ -285,13 +267,15 @@ def nothing_here(request: HttpRequest, rest: str) -> HttpResponse:
     return api.create_response(request, {"error": _("There is nothing here.")}, status=404)
 
 
-@beyond.api_operation(EVERY_METHOD, "/", include_in_schema=False)
+@leftovers.api_operation(EVERY_METHOD, "/", include_in_schema=False)
 def nothing_at_all(request: HttpRequest) -> Any:
     """Answer likewise for the bare prefix."""
     return nothing_here(request, "")
 
 
-api.add_router("", beyond)
+api.add_router("", again_router)
+api.add_router("", drains_router)
+api.add_router("", leftovers)
 
 
 @api.exception_handler(HttpError)
@@ -304,7 +288,7 @@ def refused(request: HttpRequest, error: HttpError) -> HttpResponse:
 @in_service_language
 def not_valid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     """Say which parameter is at fault; a body without a usable job name lacks the job name."""
-    if any(part == "body" for item in error.errors for part in item["loc"]):
+    if request.path.endswith("/run-cron-job"):
         return api.create_response(request, {"error": _("No job name was given.")}, status=400)
     found = problems(error.errors)
     text = "; ".join(f"{name}: {problem}" for name, problem in found.items())

@@ -6,13 +6,20 @@ from __future__ import annotations
 import secrets
 from typing import Annotated, Any
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from ninja import Body, Router, Schema
 from ninja.responses import Status as Answer
 from pydantic import BeforeValidator, Field
 
 from cronbell.clock import SYSTEM_CLOCK
+from cronbell.dashboard.answers import (
+    OTHERS_THAN_BOTH,
+    OTHERS_THAN_POST,
+    REFUSALS,
+    in_service_language,
+    wrong_method,
+)
 from cronbell.dashboard.parameters import Instant
 from cronbell.domain import Overlap
 from cronbell.errors import CronbellError
@@ -47,18 +54,11 @@ class NewBackfill(Schema):
     nonce: Nonce = Field("", description="the same one again makes no second backfill")
 
 
-class ActionFault(Schema):
-    """Why nothing was done; ``details`` names the field and the remedy."""
-
-    error: str
-    details: Any = None
-
-
-REFUSED: dict[int, type[Schema]] = {400: ActionFault, 401: ActionFault, 403: ActionFault}
 router = Router(tags=["runs"])
 
 
-@router.post("/runs/{int:run_id}/rerun", response={200: dict[str, Any], **REFUSED})
+@router.post("/runs/{int:run_id}/rerun", response={200: dict[str, Any], **REFUSALS})
+@in_service_language
 def rerun_run(request: HttpRequest, run_id: int, body: Body[Rerun]) -> Answer[Any]:
     """Do a run once more, under a key of its own."""
     nonce = body.nonce or secrets.token_urlsafe(16)
@@ -69,7 +69,8 @@ def rerun_run(request: HttpRequest, run_id: int, body: Body[Rerun]) -> Answer[An
     return Answer(200, log_row(run))
 
 
-@router.post("/runs/{int:run_id}/cancel", response={200: dict[str, Any], **REFUSED})
+@router.post("/runs/{int:run_id}/cancel", response={200: dict[str, Any], **REFUSALS})
+@in_service_language
 def cancel_run(request: HttpRequest, run_id: int) -> Answer[Any]:
     """Cancel a run: at once where it waits, else its runner drops the call within a second."""
     try:
@@ -79,7 +80,8 @@ def cancel_run(request: HttpRequest, run_id: int) -> Answer[Any]:
     return Answer(200, log_row(run) | {"cancelRequested": True})
 
 
-@router.get("/backfills", response={200: dict[str, Any], **REFUSED})
+@router.get("/backfills", response={200: dict[str, Any], **REFUSALS})
+@in_service_language
 def list_backfills(request: HttpRequest) -> dict[str, Any]:
     """List the newest backfills and how far each is."""
     del request
@@ -87,7 +89,8 @@ def list_backfills(request: HttpRequest) -> dict[str, Any]:
     return {"backfills": [backfilling.shape(one) for one in newest]}
 
 
-@router.post("/backfills", response={200: dict[str, Any], **REFUSED})
+@router.post("/backfills", response={200: dict[str, Any], **REFUSALS})
+@in_service_language
 def start_backfill(request: HttpRequest, body: Body[NewBackfill]) -> Answer[Any]:
     """Run a job for every fire of its schedule in a range of the past; 10,000 at most."""
     if configured_job(body.jobName) is None:
@@ -111,7 +114,8 @@ def start_backfill(request: HttpRequest, body: Body[NewBackfill]) -> Answer[Any]
     return Answer(200, backfilling.shape(made))
 
 
-@router.post("/backfills/{int:backfill_id}/{word}", response={200: dict[str, Any], **REFUSED})
+@router.post("/backfills/{int:backfill_id}/{word}", response={200: dict[str, Any], **REFUSALS})
+@in_service_language
 def change_backfill(request: HttpRequest, backfill_id: int, word: str) -> Answer[Any]:
     """Pause, resume or cancel a backfill (``word``)."""
     try:
@@ -127,6 +131,33 @@ def change_backfill(request: HttpRequest, backfill_id: int, word: str) -> Answer
     except CronbellError as error:
         return _refused("backfill_id", error)
     return Answer(200, backfilling.shape(changed))
+
+
+@router.api_operation(OTHERS_THAN_POST, "/runs/{int:run_id}/rerun", include_in_schema=False)
+@router.api_operation(OTHERS_THAN_POST, "/runs/{int:run_id}/cancel", include_in_schema=False)
+@in_service_language
+def a_change_is_posted(request: HttpRequest, run_id: int) -> HttpResponse:
+    """Refuse to read what can only be asked for."""
+    del request, run_id
+    return wrong_method("POST")
+
+
+@router.api_operation(OTHERS_THAN_BOTH, "/backfills", include_in_schema=False)
+@in_service_language
+def backfills_are_read_and_posted(request: HttpRequest) -> HttpResponse:
+    """Refuse what else might be done with backfills."""
+    del request
+    return wrong_method("GET", "POST")
+
+
+@router.api_operation(
+    OTHERS_THAN_POST, "/backfills/{int:backfill_id}/{word}", include_in_schema=False
+)
+@in_service_language
+def a_backfills_change_is_posted(request: HttpRequest, backfill_id: int, word: str) -> HttpResponse:
+    """Refuse to read what can only be asked for."""
+    del request, backfill_id, word
+    return wrong_method("POST")
 
 
 def _refused(field: str, error: CronbellError) -> Answer[Any]:

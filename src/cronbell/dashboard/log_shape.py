@@ -27,6 +27,8 @@ class LogRow(Schema):
     attempts: int
     itemsTotal: int
     itemsFailed: int
+    tokens: int | None = Field(description="what its items used; null where none of them said")
+    cost: str | None = Field(description="what its items cost, a decimal number")
     dryRun: bool
     actor: str = Field(description="who asked for a run by hand")
     rerunOf: int | None = Field(description="the run that this one does again")

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from cronbell.domain import Item
+from cronbell.domain import Item, millionths
 
 KEPT_TEXT = 65_536  # bytes of UTF-8
 MAX_MESSAGE = 1_000  # characters
@@ -25,6 +25,8 @@ MAX_ID = 255  # characters of a record's id
 MAX_DEPTH = 32  # levels of an item's body; deeper ones are dropped, the text above has them
 MAX_INTEGER = 2**63 - 1
 MAX_STATUS = 999
+LARGEST_COUNT = 2**31 - 1  # what the column of attempts takes
+LONGEST_NUMBER = 40  # characters
 
 _REPLACEMENT = "�"
 
@@ -121,6 +123,8 @@ def message_of(members: Members) -> str:
 def items_of(members: Members) -> tuple[Item, ...]:
     """Read ``results``: ``{"recordId", "ok", "status", "body" or "error"}`` each.
 
+    ``attempts``, ``seconds``, ``tokens`` and ``cost`` are read where they are there.
+
     An entry without a record id is no item (other applications call other things ``results``);
     ``ok`` is only what is exactly true; any other field of a wrong type counts as absent.
     """
@@ -144,7 +148,25 @@ def _item(entry: object) -> Item | None:
         status=_status(entry.get("status")),
         body=storable(entry.get("body")),
         error=_words(entry.get("error"))[:MAX_MESSAGE],
+        attempts=_count(entry.get("attempts")),
+        microseconds=_millionths(entry.get("seconds")),
+        tokens=_count(entry.get("tokens")),
+        micromoney=_millionths(entry.get("cost")),
     )
+
+
+def _count(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value <= LARGEST_COUNT else None
+
+
+def _millionths(value: object) -> int | None:
+    if isinstance(value, str) and len(value) <= LONGEST_NUMBER:
+        return millionths(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return None if value > MAX_INTEGER else millionths(value)
 
 
 def storable(value: Any, depth: int = 0) -> Any:

@@ -10,4 +10,7 @@ A Django app. The application's model takes ``DrainState`` in; a ``Drain`` is ru
     target.py    record ─► HTTP ─► ``Reply``; which failures are the record's own
     callers.py   the threads that make the calls
     drain.py     the walk through them: claim, call, settle
+    turn.py      what one transaction of the walk deals with
+    registry.py  job ─► its drain
+    ledger.py    how a drain stands, what was set aside, having it tried again
 """

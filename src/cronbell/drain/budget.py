@@ -7,7 +7,7 @@ are known only afterwards; then no call begins once the cap is reached.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 from decimal import ROUND_CEILING, Decimal
@@ -114,6 +114,9 @@ class Reserved:
     counts: Counts
 
 
+Correction = tuple[Reserved, Counts]  # what was set aside for a call, and what it used
+
+
 class Budget:
     """The caps of one run.
 
@@ -161,18 +164,42 @@ class Budget:
         for name, count in reserved.counts.items():
             self.used[name] += count
 
-    def correct(self, reserved: Reserved, used: Usage) -> None:
-        """Replace a reservation by what the call really used."""
-        counts = used.counts()
-        change = {name: counts[name] - reserved.counts[name] for name in COLUMNS}
-        for name, more in change.items():
-            self.used[name] += more
+    def unbook(self, reserved: Reserved) -> None:
+        """Take ``book`` back: the transaction did not commit."""
+        for name, count in reserved.counts.items():
+            self.used[name] -= count
+
+    def store(self, corrections: Sequence[Correction]) -> None:
+        """Replace reservations by what the calls really used, in the day's row.
+
+        Belongs into the transaction that settles their records; ``take_in`` follows its commit.
+        """
         if not self._day:
-            day = self._unwritten.setdefault(reserved.day, dict.fromkeys(COLUMNS, 0))
-            for name, count in counts.items():
-                day[name] += count
-        elif any(change.values()):
-            self._add(reserved.day, change)
+            return
+        changes: dict[date, dict[str, int]] = {}
+        for reserved, used in corrections:
+            day = changes.setdefault(reserved.day, dict.fromkeys(COLUMNS, 0))
+            for name, count in used.items():
+                day[name] += count - reserved.counts[name]
+        for each, change in changes.items():
+            if any(change.values()):
+                self._add(each, change)
+
+    def take_in(self, corrections: Sequence[Correction]) -> None:
+        """Replace reservations by what the calls really used, as far as this run counts."""
+        for reserved, used in corrections:
+            for name, count in used.items():
+                self.used[name] += count - reserved.counts[name]
+            if not self._day:
+                day = self._unwritten.setdefault(reserved.day, dict.fromkeys(COLUMNS, 0))
+                for name, count in used.items():
+                    day[name] += count
+
+    def correct(self, reserved: Reserved, used: Usage) -> None:
+        """Do both for one call, outside any transaction of the caller's."""
+        correction = (reserved, used.counts())
+        self.store([correction])
+        self.take_in([correction])
 
     def write(self) -> None:
         """Store what was used on days without caps: only then is it not stored at once."""
@@ -211,6 +238,6 @@ def _added(counts: Counts) -> dict[str, object]:
 
 
 def _whole(name: str, value: float | Decimal) -> int:
-    if name not in FINE:
+    if name not in FINE or not value:
         return int(value)
     return int((Decimal(str(value)) * MILLION).to_integral_value(ROUND_CEILING))

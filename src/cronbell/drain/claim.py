@@ -7,14 +7,15 @@ taken over, or whose record has changed meanwhile, changes nothing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 from django.db import router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Count, F, Min, Q, QuerySet
+from django.db.models import Count, F, Min, Q, QuerySet, Value
+from django.db.models.functions import Least
 from django.db.models.lookups import In
 
 from cronbell.drain.models import DrainState, Stage
@@ -181,11 +182,52 @@ def intend(hold: Hold, qualifying: Records, *, now: datetime, lease: float) -> b
     return changed == 1
 
 
+def intend_all(
+    holds: Sequence[Hold], qualifying: Records, *, now: datetime, lease: float
+) -> list[Hold]:
+    """Do ``intend`` for many; return those that are to be sent, in their order.
+
+    Call it in a transaction. Nearly always one statement: only where one of them may not be sent
+    are they asked about one by one.
+    """
+    sendable: list[Hold] = []
+    ends = now + timedelta(seconds=lease)
+    for alike in _alike(holds):
+        records = _held_all(alike, qualifying.using(_home(alike[0])))
+        changed = records.update(drain_lease_expires_at=ends, drain_available_at=ends)
+        if changed == len(alike):
+            sendable += alike
+        else:
+            sendable += [hold for hold in alike if intend(hold, qualifying, now=now, lease=lease)]
+    return sendable
+
+
 def finish(hold: Hold, *, now: datetime) -> bool:
     """Settle a record as done; False, and nothing changed, where it is no longer ours."""
-    return _settle(
-        hold, drain_state=Stage.DONE.value, drain_settled_at=now, drain_failures=0, drain_error=""
-    )
+    return _settle(hold, **_done(now))
+
+
+def finish_all(holds: Sequence[Hold], *, now: datetime) -> list[Hold]:
+    """Do ``finish`` for many; return those that were still ours. Call it in a transaction."""
+    finished: list[Hold] = []
+    for alike in _alike(holds):
+        everything = type(alike[0].record)._meta.base_manager.using(_home(alike[0])).all()
+        changed = _held_all(alike, everything).update(
+            drain_owner="", drain_lease_expires_at=None, **_done(now)
+        )
+        if changed == len(alike):
+            finished += alike
+            continue
+        # What is done in our term was done by us: no other claim has the same.
+        ours = everything.filter(
+            pk__in=[hold.record.pk for hold in alike],
+            drain_term=alike[0].term,
+            drain_version=alike[0].version,
+            drain_state=Stage.DONE.value,
+        )
+        kept = set(ours.values_list("pk", flat=True)) if changed else set()
+        finished += [hold for hold in alike if hold.record.pk in kept]
+    return finished
 
 
 def fail(
@@ -220,7 +262,7 @@ def fail(
 
 def release(hold: Hold) -> bool:
     """Give back a record that was not sent; it keeps its place in the order."""
-    return _settle(hold)
+    return _settle(hold, drain_available_at=hold.record.drain_available_at)
 
 
 def held(hold: Hold, records: Records) -> Records:
@@ -252,6 +294,22 @@ def send_again(records: Records, *, now: datetime) -> int:
         How many of them were set aside.
     """
     return _again(records.filter(drain_state=Stage.DEAD.value), now)
+
+
+def try_again(records: Records, *, now: datetime) -> int:
+    """Have records that failed tried again at once, before what joined after them.
+
+    Those set aside, and those that wait for another try; not those that are held. The key stays:
+    they have not changed.
+
+    Returns:
+        How many of them that were.
+    """
+    waiting = _free(now) & ~Q(drain_error="")
+    failed = records.filter(Q(drain_state=Stage.DEAD.value) | waiting)
+    return failed.update(
+        **_afresh(now) | {"drain_available_at": Least(F("drain_entered_at"), Value(now))}
+    )
 
 
 def backlog(qualifying: Qualifying, *, now: datetime) -> Backlog:
@@ -289,6 +347,35 @@ def _home(hold: Hold) -> str:
     return router.db_for_write(type(hold.record), instance=hold.record)
 
 
+def _alike(holds: Sequence[Hold]) -> list[list[Hold]]:
+    """Put together what one statement can name: the same owner, term and version."""
+    groups: dict[tuple[str, int, int], list[Hold]] = {}
+    for hold in holds:
+        groups.setdefault((hold.owner, hold.term, hold.version), []).append(hold)
+    return list(groups.values())
+
+
+def _held_all(alike: Sequence[Hold], records: Records) -> Records:
+    """Return those of alike records that are still ours: the same fence as ``held``."""
+    hold = alike[0]
+    return records.filter(
+        pk__in=[each.record.pk for each in alike],
+        drain_owner=hold.owner,
+        drain_term=hold.term,
+        drain_version=hold.version,
+        drain_state=Stage.PENDING.value,
+    )
+
+
+def _done(now: datetime) -> dict[str, Any]:
+    return {
+        "drain_state": Stage.DONE.value,
+        "drain_settled_at": now,
+        "drain_failures": 0,
+        "drain_error": "",
+    }
+
+
 def _settle(hold: Hold, **values: Any) -> bool:
     rows = type(hold.record)._meta.base_manager.using(_home(hold))
     changed = held(hold, rows.all()).update(drain_owner="", drain_lease_expires_at=None, **values)
@@ -296,13 +383,16 @@ def _settle(hold: Hold, **values: Any) -> bool:
 
 
 def _again(records: Records, now: datetime, **values: Any) -> int:
-    return records.update(
-        drain_state=Stage.PENDING.value,
-        drain_failures=0,
-        drain_owner="",
-        drain_lease_expires_at=None,
-        drain_available_at=now,
-        drain_settled_at=None,
-        drain_error="",
-        **values,
-    )
+    return records.update(**_afresh(now), **values)
+
+
+def _afresh(now: datetime) -> dict[str, Any]:
+    return {
+        "drain_state": Stage.PENDING.value,
+        "drain_failures": 0,
+        "drain_owner": "",
+        "drain_lease_expires_at": None,
+        "drain_available_at": now,
+        "drain_settled_at": None,
+        "drain_error": "",
+    }

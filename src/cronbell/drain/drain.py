@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 import uuid
@@ -11,22 +12,30 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import msgspec
 from django.db import Error, router, transaction
 
 from cronbell.drain import claim as claims
-from cronbell.drain.budget import Budget, Caps, Reached, Usage
+from cronbell.drain.budget import (
+    COLUMNS,
+    Budget,
+    Caps,
+    Reached,
+    Usage,
+)
 from cronbell.drain.callers import Answered, Callers, Sending
 from cronbell.drain.claim import Backlog, Hold, Qualifying, Records
 from cronbell.drain.pace import LONGEST_PAUSE, Pace
 from cronbell.drain.settings import LARGEST_BATCH, BatchSize
 from cronbell.drain.summary import Stop, Tally, looked, result
 from cronbell.drain.target import Caller, Reply, Verdict, reply_to
+from cronbell.drain.turn import Intents, Returned
 from cronbell.endpoint.context import JobContext, JobResult
 from cronbell.errors import ConfigError
 
 log = logging.getLogger("cronbell.drain")
 
+GATHER = 0.008  # seconds from one turn to the next while all threads are busy
+LONG_CALL = 1.0  # seconds; where calls take longer, a few milliseconds between them are nothing
 LONGEST_NAP = 1.0  # seconds; between two looks at ``should_stop`` while a pause lasts
 LEASE_MARGIN = 30.0  # seconds between the end of the longest call and that of its lease
 MOST_CALLERS = 100
@@ -139,8 +148,10 @@ class _Run:
         self.lease = drain.timeout + LEASE_MARGIN
         self.tally = Tally()
         self.waiting: deque[Hold] = deque()
-        self.flying = 0
         self.batches = drain.batches
+        # Seconds, smoothed: what a turn and a call take. When the last turn began.
+        self.turn = self.call = 0.0
+        self.turned = self.clock.monotonic()
 
     def go(self) -> JobResult:
         """Work until the end, then give back what was not sent."""
@@ -160,16 +171,45 @@ class _Run:
 
     def _work(self, callers: Callers) -> None:
         try:
-            while self._has_more() or (self.flying and self.tally.stop is None):
-                if self.flying >= self.drain.concurrency or not self.waiting:
-                    self._settle(callers.answered())
-                elif wait := self._wait():
-                    self._nap(callers, wait)
-                else:
-                    self._send(callers)
+            while self._has_more() or (callers.flying and self.tally.stop is None):
+                room = self._room(callers.flying) if self.waiting else 0
+                if room and (wait := self._wait()):
+                    self._turn(callers, self._nap(callers, wait), 0)
+                elif room and self.tally.stop is None:
+                    self._turn(callers, self._gathered(callers, []), room)
+                elif callers.flying:
+                    self._turn(callers, self._gathered(callers, callers.answered()), 0)
         finally:
-            while self.flying:
-                self._settle(callers.answered())
+            callers.withdraw()
+            while callers.flying:
+                self._turn(callers, callers.answered(), 0)
+
+    def _room(self, flying: int) -> int:
+        """Say how many records may be handed over: to free threads, and some to wait for one.
+
+        While a turn is written threads become free. So that they need not wait for it, about as
+        many records as that will be are handed over beforehand.
+        """
+        if self.pace.rated:
+            return 1 if flying < self.drain.concurrency else 0
+        ahead = 0
+        if self.drain.concurrency > 1 and 0 < self.call < LONG_CALL:
+            ahead = math.ceil(self.drain.concurrency * 2 * (self.turn + GATHER) / self.call)
+        return max(self.drain.concurrency + min(ahead, self.drain.concurrency) - flying, 0)
+
+    def _gathered(self, callers: Callers, back: list[Answered]) -> list[Answered]:
+        """Collect what else comes back until it is time for the next turn.
+
+        Each turn is a transaction and so a wait for the disk, whatever it holds.
+        """
+        while callers.flying:
+            left = self.turned + GATHER - self.clock.monotonic()
+            busy = callers.flying >= self.drain.concurrency
+            more = callers.answered(max(left, 0.0) if busy or back else 0.0)
+            if not more:
+                break
+            back += more
+        return back
 
     def _has_more(self) -> bool:
         """Say whether a record waits to be sent; claim the next batch where none does."""
@@ -209,88 +249,156 @@ class _Run:
             return 0.0
         return paused or self.pace.turn(self.clock.monotonic())
 
-    def _nap(self, callers: Callers, seconds: float) -> None:
+    def _nap(self, callers: Callers, seconds: float) -> list[Answered]:
         seconds = min(seconds, LONGEST_NAP)
-        if self.flying:
-            self._settle(callers.answered(seconds))
-        else:
-            self.clock.sleep(seconds)
+        if callers.flying:
+            return callers.answered(seconds)
+        self.clock.sleep(seconds)
+        return []
 
-    def _send(self, callers: Callers) -> None:
-        """Write down that the next record is about to be sent, and send it."""
+    def _turn(self, callers: Callers, back: list[Answered], room: int) -> None:
+        """Settle what came back and write down what is about to be sent, in one transaction."""
+        self.turned = self.clock.monotonic()
+        returned = [Returned.of(one) for one in back]
+        for one in returned:
+            self._take_in_pace(one)
+        if self.drain.settle is not None:
+            # What the application does may take its time or fail: a transaction for each.
+            for one in returned:
+                self._settle_alone(one)
+            returned = []
         if self.tally.stop is not None:
-            return
-        hold = self.waiting[0]
-        with transaction.atomic(using=self.using):
-            reserved = self.budget.reserve()
-            ours = not isinstance(reserved, Reached) and claims.intend(
-                hold, self._records(), now=self.clock.now(), lease=self.lease
-            )
-            if not ours:
-                transaction.set_rollback(True, using=self.using)
-        if isinstance(reserved, Reached):
-            self.tally.cap = reserved
-            self._stop(Stop.CAP)
-            return
-        self.waiting.popleft()
-        if not ours:
-            self.tally.passed += 1
-            log.info("%s: %s changed or was taken over; not sent", self.drain.name, hold.record.pk)
-            # Released all the same: it may still be ours and only not qualify any more.
-            with transaction.atomic(using=self.using):
-                claims.release(hold)
-            return
-        self.budget.book(reserved)
-        self.flying += 1
-        seconds = min(self.drain.timeout, self.context.remaining())
-        begun = self.clock.monotonic()
-        callers.send(Sending(hold=hold, reserved=reserved, begun=begun, seconds=seconds))
+            room = 0
+        chosen = [self.waiting.popleft() for _ in range(min(room, len(self.waiting)))]
+        if returned or chosen:
+            intents = self._written(returned, chosen)
+            self._hand_over(callers, intents)
+        # What a turn takes swings with the disk; what calls take, with the target.
+        self.turn = _smoothed(self.turn, self.clock.monotonic() - self.turned)
 
-    def _settle(self, answered: Answered | None) -> None:
-        if answered is None:
-            return
-        self.flying -= 1
-        reply = answered.reply
-        if not _is_json(reply.body):
-            reply = replace(reply, body=None)
+    def _written(self, returned: list[Returned], chosen: list[Hold]) -> Intents:
+        intents = Intents()
         try:
-            self._take_in_pace(answered, reply)
-            trouble = self._settled(answered, reply)
+            with transaction.atomic(using=self.using):
+                settled = self._settled(returned)
+                self._intend(chosen, intents)
+        except Error:
+            # Something of it cannot be written: by itself, so that it costs nobody else.
+            for reserved in intents.reserved:
+                self.budget.unbook(reserved)
+            self.waiting.extendleft(reversed(chosen))
+            if not returned:
+                raise
+            for one in returned:
+                self._settle_alone(one)
+            return Intents()
+        self._report_all(returned, settled)
+        return intents
+
+    def _intend(self, chosen: list[Hold], intents: Intents) -> None:
+        for _hold in chosen:
+            reserved = self.budget.reserve()
+            if isinstance(reserved, Reached):
+                intents.reached = reserved
+                break
+            self.budget.book(reserved)
+            intents.reserved.append(reserved)
+        able = chosen[: len(intents.reserved)]
+        intents.kept = chosen[len(intents.reserved) :]
+        now = self.clock.now()
+        intents.sendable = claims.intend_all(able, self._records(), now=now, lease=self.lease)
+        lost = len(able) - len(intents.sendable)
+        if lost:
+            ours = {id(hold) for hold in intents.sendable}
+            intents.passed = [hold for hold in able if id(hold) not in ours]
+            nothing = dict.fromkeys(COLUMNS, 0)
+            self.budget.store([(each, nothing) for each in intents.reserved[-lost:]])
+            for hold in intents.passed:
+                # Released all the same: it may still be ours and only not qualify any more.
+                claims.release(hold)
+
+    def _hand_over(self, callers: Callers, intents: Intents) -> None:
+        for hold in intents.passed:
+            self.tally.passed += 1
+            self.budget.unbook(intents.reserved.pop())
+            log.info("%s: %s changed or was taken over; not sent", self.drain.name, hold.record.pk)
+        self.waiting.extendleft(reversed(intents.kept))
+        if intents.reached is not None:
+            self.tally.cap = intents.reached
+            self._stop(Stop.CAP)
+        now = self.clock.monotonic()
+        ends = now + self.context.remaining()
+        for hold, reserved in zip(intents.sendable, intents.reserved, strict=True):
+            callers.send(
+                Sending(
+                    hold=hold,
+                    reserved=reserved,
+                    queued=now,
+                    seconds=self.drain.timeout,
+                    ends=ends,
+                )
+            )
+
+    def _settle_alone(self, one: Returned) -> None:
+        """Settle one record in its own transaction, and report it whatever comes of that."""
+        try:
+            with transaction.atomic(using=self.using):
+                settled = self._settled([one])
         except Error as error:
             # Its lease runs out, and the key is the same: sent again, it has no second effect.
-            log.exception("%s: %s could not be settled", self.drain.name, answered.sending.hold)
-            trouble = reply_to(error).error
-        self._report(answered.sending.hold, reply, trouble)
-        if reply.verdict is Verdict.SHUT_OUT:
-            self.tally.status = reply.status
-            self._stop(Stop.SHUT_OUT)
+            log.exception("%s: %s could not be settled", self.drain.name, one.hold)
+            settled = [(reply_to(error).error, False)]
+        self._report_all([one], settled)
 
-    def _settled(self, answered: Answered, reply: Reply) -> str:
-        """Settle one record in its own transaction; say what went wrong beside the reply."""
-        with transaction.atomic(using=self.using):
-            trouble = self._applied(answered.sending.hold, reply)
-            # Last: the day's row is every run's, so it is held for as short as can be.
-            self.budget.correct(answered.sending.reserved, reply.usage)
-        return trouble
+    def _settled(self, returned: list[Returned]) -> list[tuple[str, bool]]:
+        """Settle records; say what went wrong beside the reply, and whether it was set aside."""
+        now = self.clock.now()
+        alike: list[Hold] = []
+        if self.drain.settle is None:
+            alike = [one.hold for one in returned if one.verdict is Verdict.DONE]
+        finished = {id(hold) for hold in claims.finish_all(alike, now=now)}
+        settled = []
+        for one in returned:
+            if one.reply is None:
+                settled.append(("", False))
+            elif one.verdict is Verdict.DONE and self.drain.settle is None:
+                settled.append(("" if id(one.hold) in finished else LOST, False))
+            else:
+                settled.append(self._applied(one.hold, one.reply))
+        # Last: the day's row is every run's, so it is held for as short as can be.
+        self.budget.store([one.correction for one in returned])
+        return settled
 
-    def _applied(self, hold: Hold, reply: Reply) -> str:
-        if reply.verdict is not Verdict.DONE:
-            return self._failed(hold, reply)
+    def _report_all(self, returned: list[Returned], settled: list[tuple[str, bool]]) -> None:
+        self.budget.take_in([one.correction for one in returned])
+        for one, (trouble, dead) in zip(returned, settled, strict=True):
+            if one.reply is None:
+                self.waiting.appendleft(one.hold)
+                continue
+            self.tally.dead += dead
+            self.call = _smoothed(self.call, one.reply.usage.seconds)
+            self._report(one.hold, one.reply, trouble)
+            if one.verdict is Verdict.SHUT_OUT:
+                self.tally.status = one.reply.status
+                self._stop(Stop.SHUT_OUT)
+
+    def _applied(self, hold: Hold, reply: Reply) -> tuple[str, bool]:
         settle = self.drain.settle
-        if settle is None:
-            return "" if claims.finish(hold, now=self.clock.now()) else LOST
+        if reply.verdict is not Verdict.DONE or settle is None:
+            return self._failed(hold, reply)
         try:
             with transaction.atomic(using=self.using):
                 if not claims.finish(hold, now=self.clock.now()):
-                    return LOST
+                    return LOST, False
                 settle(hold.record, reply)
         except Exception as error:  # what the application raises is this record's trouble
             log.exception("%s: %s could not be applied", self.drain.name, hold.record.pk)
             refused = reply_to(error)
-            return self._failed(hold, replace(refused, status=None)) or refused.error
-        return ""
+            trouble, dead = self._failed(hold, replace(refused, status=None))
+            return trouble or refused.error, dead
+        return "", False
 
-    def _failed(self, hold: Hold, reply: Reply) -> str:
+    def _failed(self, hold: Hold, reply: Reply) -> tuple[str, bool]:
         own = reply.verdict is Verdict.OWN
         ours, dead = claims.fail(
             hold,
@@ -299,19 +407,23 @@ class _Run:
             wait=max(min(reply.retry_after or 0.0, LONGEST_PAUSE), self.drain.retry_wait),
             strikes=self.drain.strikes if own else None,
         )
-        if ours and dead:
-            self.tally.dead += 1
-        return "" if ours else LOST
+        return "" if ours else LOST, ours and dead
 
-    def _take_in_pace(self, answered: Answered, reply: Reply) -> None:
-        if reply.too_fast:
-            self.pace.slow_down(
-                reply.retry_after,
-                begun=answered.sending.begun,
-                now=self.clock.now(),
-                monotonic=self.clock.monotonic(),
-            )
-        elif reply.verdict is Verdict.DONE:
+    def _take_in_pace(self, one: Returned) -> None:
+        if one.reply is None:
+            return
+        if one.reply.too_fast:
+            try:
+                self.pace.slow_down(
+                    one.reply.retry_after,
+                    begun=one.begun,
+                    now=self.clock.now(),
+                    monotonic=self.clock.monotonic(),
+                )
+            except Error:
+                # The pause is not kept, the record's own failure may still be.
+                log.exception("%s: the pause could not be written", self.drain.name)
+        elif one.verdict is Verdict.DONE:
             self.pace.accepted()
 
     def _report(self, hold: Hold, reply: Reply, trouble: str) -> None:
@@ -321,7 +433,19 @@ class _Run:
         else:
             self.tally.failed += 1
         error = trouble or reply.error
-        self.context.item(hold.record.pk, ok=ok, status=reply.status, body=reply.body, error=error)
+        used = reply.usage
+        self.context.item(
+            hold.record.pk,
+            ok=ok,
+            status=reply.status,
+            body=reply.body,
+            error=error,
+            attempts=hold.term,
+            seconds=used.seconds,
+            # 0 is what a reply that does not know says, too.
+            tokens=used.tokens or None,
+            cost=used.money or None,
+        )
         self.context.progress(self.tally.processed, self.tally.claimed)
 
     def _stop(self, why: Stop) -> None:
@@ -329,13 +453,8 @@ class _Run:
             self.tally.stop = why
 
 
+def _smoothed(before: float, now: float) -> float:
+    return now if before == 0 else before + (now - before) / 8
+
+
 LOST = "the record changed or was taken over while it was handled; it is handled again"
-
-
-def _is_json(body: Any) -> bool:
-    # One answer that JSON cannot say must not cost the run its own answer.
-    try:
-        msgspec.json.encode(body)
-    except (TypeError, ValueError, OverflowError, RecursionError):
-        return False
-    return True

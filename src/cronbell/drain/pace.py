@@ -47,6 +47,11 @@ class Pace:
         self._slowed_at = float("-inf")
         self._free_at = float("-inf")
 
+    @property
+    def rated(self) -> bool:
+        """Whether calls are to keep to a rate."""
+        return self._interval > 0
+
     def paused(self, now: datetime, monotonic: float) -> float:
         """Return the seconds until the target may be called again at all, 0 for now.
 

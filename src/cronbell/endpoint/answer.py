@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from cronbell.clock import iso
-from cronbell.domain import Item, Outcome
+from cronbell.domain import Item, Outcome, cost_text
 from cronbell.endpoint.context import JobResult
 from cronbell.endpoint.receipt import Settlement
 from cronbell.endpoint.registry import Job
@@ -252,7 +252,14 @@ def _counts(items: tuple[Item, ...]) -> dict[str, int]:
 
 def _wire(item: Item) -> dict[str, Any]:
     wire: dict[str, Any] = {"recordId": item.record_id, "ok": item.ok, "status": item.status}
-    return wire | ({"error": item.error} if item.error else {"body": item.body})
+    wire |= {"error": item.error} if item.error else {"body": item.body}
+    used = {
+        "attempts": item.attempts,
+        "seconds": None if item.microseconds is None else item.microseconds / 1_000_000,
+        "tokens": item.tokens,
+        "cost": cost_text(item.micromoney),
+    }
+    return wire | {name: value for name, value in used.items() if value is not None}
 
 
 def _encode(body: Mapping[str, Any]) -> bytes:

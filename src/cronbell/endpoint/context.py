@@ -7,10 +7,11 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from cronbell.clock import SYSTEM_CLOCK, Clock
-from cronbell.domain import Item
+from cronbell.domain import Item, millionths
 
 log = logging.getLogger("cronbell.endpoint")
 
@@ -132,6 +133,10 @@ class JobContext:
         status: int | None = None,
         body: Any = None,
         error: str = "",
+        attempts: int | None = None,
+        seconds: float | None = None,
+        tokens: int | None = None,
+        cost: Decimal | None = None,
     ) -> None:
         """Report one record handled; any that is not ``ok`` makes the run ``partial``.
 
@@ -141,8 +146,25 @@ class JobContext:
             status: HTTP status of the call made for it; 0 for a network error.
             body: what came back, parsed; None where it was not JSON.
             error: what went wrong; then the answer carries it instead of ``body``.
+            attempts: how often the record has been taken up, this time included.
+            seconds: how long handling it took.
+            tokens: what it used of a model.
+            cost: what it cost, in whatever currency you count; kept to millionths, rounded up.
+
+        Raises:
+            ValueError: one of these numbers is negative or not a number.
         """
-        item = Item(record_id=str(record_id), ok=ok, status=status, body=body, error=str(error))
+        item = Item(
+            record_id=str(record_id),
+            ok=ok,
+            status=status,
+            body=body,
+            error=str(error),
+            attempts=_count("attempts", attempts),
+            microseconds=_millionths("seconds", seconds),
+            tokens=_count("tokens", tokens),
+            micromoney=_millionths("cost", cost),
+        )
         with self._lock:
             self._items.append(item)
 
@@ -151,3 +173,18 @@ class JobContext:
         """The records reported so far, in order."""
         with self._lock:
             return tuple(self._items)
+
+
+def _count(name: str, value: int | None) -> int | None:
+    if value is not None and value < 0:
+        raise ValueError(f"{name} is {value}: it may not be negative")
+    return value
+
+
+def _millionths(name: str, value: float | Decimal | None) -> int | None:
+    if value is None:
+        return None
+    whole = millionths(value)
+    if whole is None:
+        raise ValueError(f"{name} is {value}: write a number from 0 on")
+    return whole

@@ -216,6 +216,9 @@ class Run(models.Model):
     progress_total = models.PositiveBigIntegerField(null=True, blank=True)
     items_total = models.PositiveIntegerField(default=0)
     items_failed = models.PositiveIntegerField(default=0)
+    # What its items add up to; null where none of them said.
+    tokens = models.PositiveBigIntegerField(null=True, blank=True)
+    micromoney = models.PositiveBigIntegerField(null=True, blank=True)
     actor = models.CharField(max_length=150, blank=True, default="")
     details = models.TextField(blank=True, default="")
     reason_data = models.JSONField(default=dict, blank=True)
@@ -333,9 +336,16 @@ class Item(models.Model):
     """One record handled within a run."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="items", db_index=False)
-    record_id = models.CharField(max_length=200)
+    # The run's job once more, so that one record's history is one stretch of an index: record 1
+    # of one job is not record 1 of another.
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="+", db_index=False)
+    record_id = models.CharField(max_length=255)
     ok = models.BooleanField()
     http_status = models.IntegerField(null=True)
+    attempts = models.PositiveIntegerField(null=True)
+    microseconds = models.PositiveBigIntegerField(null=True)
+    tokens = models.PositiveBigIntegerField(null=True)
+    micromoney = models.PositiveBigIntegerField(null=True)
     error = models.TextField(blank=True, default="")
     body = models.JSONField(null=True)
 
@@ -345,7 +355,7 @@ class Item(models.Model):
         verbose_name_plural = _("items")
         indexes = [
             models.Index(fields=["run", "ok"], name="item_by_run"),
-            models.Index(fields=["record_id"], name="item_by_record"),
+            models.Index(fields=["job", "record_id", "-id"], name="item_by_record"),
         ]
 
     def __str__(self) -> str:

@@ -33,6 +33,7 @@ from cronbell.states import Kind, Status
 LEASE_SECONDS = 30
 MAX_LOG_LINES = 1000
 MAX_MESSAGE = 10_000
+LONGEST_RECORD_ID = 255  # what the column takes: PostgreSQL would refuse the whole run's items
 # A call nobody planned has no deadline of its own; the endpoint's max_duration ends it.
 CALL_DEADLINE_SECONDS = 24 * 3600
 FIRST_TERM = 1
@@ -211,11 +212,15 @@ def item_rows(run_id: int, items: Sequence[Item]) -> list[ItemRow]:
     return [
         ItemRow(
             run_id,
-            storable(item.record_id),
+            storable(item.record_id)[:LONGEST_RECORD_ID],
             item.ok,
             item.status,
             storable(item.error),
             storable(item.body),
+            item.attempts,
+            item.microseconds,
+            item.tokens,
+            item.micromoney,
         )
         for item in items
     ]

@@ -7,7 +7,8 @@ from typing import Any
 from django.utils.translation import ngettext
 
 from cronbell.clock import iso
-from cronbell.runlog.models import Run
+from cronbell.domain import cost_text
+from cronbell.runlog.models import Item, Run
 from cronbell.runlog.reasons import explain
 from cronbell.states import Reason
 
@@ -22,6 +23,26 @@ def details_text(run: Run) -> str:
             run.missed_count,
         ) % {"n": f"{run.missed_count:,}"}  # fmt: skip
     return explain(run.reason, run.reason_data)
+
+
+def item_row(item: Item) -> dict[str, Any]:
+    """Return an item as the API shows it, with the run it belongs to."""
+    run = item.run
+    return {
+        "id": item.pk,
+        "runId": run.pk,
+        "jobName": run.job.name,
+        "executionTime": iso(run.started_at or run.scheduled_at),
+        "recordId": item.record_id,
+        "ok": item.ok,
+        "httpStatus": item.http_status,
+        "error": item.error,
+        "body": item.body,
+        "attempts": item.attempts,
+        "seconds": None if item.microseconds is None else item.microseconds / 1_000_000,
+        "tokens": item.tokens,
+        "cost": cost_text(item.micromoney),
+    }
 
 
 def log_row(run: Run) -> dict[str, Any]:
@@ -42,6 +63,8 @@ def log_row(run: Run) -> dict[str, Any]:
         "attempts": run.attempt,
         "itemsTotal": run.items_total,
         "itemsFailed": run.items_failed,
+        "tokens": run.tokens,
+        "cost": cost_text(run.micromoney),
         "dryRun": run.dry_run,
         "actor": run.actor,
         "rerunOf": run.origin_id,

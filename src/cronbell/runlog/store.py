@@ -128,6 +128,10 @@ class ItemRow(NamedTuple):
     http_status: int | None
     error: str
     body: Any
+    attempts: int | None = None
+    microseconds: int | None = None
+    tokens: int | None = None
+    micromoney: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +258,10 @@ class RunStore:
         kept = [item for item in items if item.run_id in ended]
         if kept:
             execute(connection, "record_items", [rows_parameter(kept)])
+        # Runs whose items used nothing, nearly all, pay nothing for the sums of those that did.
+        costly = {row.run_id for row in kept if (row.tokens, row.micromoney) != (None, None)}
+        if costly:
+            execute(connection, "sum_usage", [rows_parameter([[each] for each in sorted(costly)])])
         return ended
 
     def release(self, rows: Sequence[ReleaseRow], attempts: Sequence[AttemptRow]) -> set[int]:

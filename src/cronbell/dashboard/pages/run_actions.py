@@ -16,8 +16,8 @@ from cronbell.runlog.cancelling import cancel
 SEE_OTHER = 303
 
 
-@require_POST
 @administrators_only
+@require_POST
 def cancel_run(request: HttpRequest, run_id: int) -> HttpResponse:
     """Cancel a run and lead back to it."""
     try:
@@ -27,8 +27,8 @@ def cancel_run(request: HttpRequest, run_id: int) -> HttpResponse:
     return _to(run_id)
 
 
-@require_POST
 @administrators_only
+@require_POST
 def rerun(request: HttpRequest, run_id: int) -> HttpResponse:
     """Do a run again and lead to the new one; the form's nonce makes a double click one run."""
     nonce = request.POST.get("nonce", "")
