@@ -81,14 +81,15 @@ class Keeper:
 
     async def renew(self) -> None:
         """Keep leases and say "alive"; drop the calls of runs that are no longer this runner's."""
-        now = self.clock.micros()
-        in_hand = dict(self.in_hand)
 
-        def act(store: RunStore) -> set[int]:
+        def act(store: RunStore) -> tuple[dict[int, int], set[int]]:
+            # Both asked here, where the store has been waited for: leases count from the write,
+            # and a run taken while this waited is in hand too.
+            now, in_hand = self.clock.micros(), dict(self.in_hand)
             Runner.objects.filter(id=self.id).update(seen_at=from_micros(now))
-            return store.renew(in_hand, now + int(self.lease_seconds * MICROS))
+            return in_hand, store.renew(in_hand, now + int(self.lease_seconds * MICROS))
 
-        self._drop_lost(in_hand, await self.writer.submit(act))
+        self._drop_lost(*await self.writer.submit(act))
 
     def _drop_lost(self, in_hand: Mapping[int, int], kept: set[int]) -> None:
         for run_id, term in in_hand.items():
@@ -97,18 +98,17 @@ class Keeper:
 
     async def rescue(self) -> Rescued:
         """End what was cancelled, give back what dead runners left, end calls of dead processes."""
-        now = self.clock.micros()
-        in_hand = dict(self.in_hand)
 
-        def act(store: RunStore) -> tuple[set[int], Rescued]:
+        def act(store: RunStore) -> tuple[dict[int, int], set[int], Rescued]:
+            now, in_hand = self.clock.micros(), dict(self.in_hand)
             ended = store.end_cancelled(now)
             # Its own leases first: a clock that jumped ahead must not make a runner take its own
             # running calls for a dead runner's.
             kept = store.renew(in_hand, now + int(self.lease_seconds * MICROS))
             found = store.rescue(now)
-            return kept, replace(found, cancelled=found.cancelled + ended)
+            return in_hand, kept, replace(found, cancelled=found.cancelled + ended)
 
-        kept, rescued = await self.writer.submit(act)
+        in_hand, kept, rescued = await self.writer.submit(act)
         self._drop_lost(in_hand, kept)
         if rescued.cancelled:
             log.info("%d runs were cancelled", rescued.cancelled)

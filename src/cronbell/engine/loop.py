@@ -29,7 +29,7 @@ from cronbell.engine.watch import Watcher
 from cronbell.engine.writer import Writer
 from cronbell.runlog.jobs import live_configuration, live_jobs, spec_of, sync_jobs
 from cronbell.runlog.models import Job
-from cronbell.runlog.store import FireRow, RunStore
+from cronbell.runlog.store import FireRow, Recorded, RunStore
 from cronbell.runlog.wakeup import listen
 
 log = logging.getLogger("cronbell.engine")
@@ -258,11 +258,8 @@ class Runner:
             self.pool.wake()
 
     async def _record(self, rows: list[FireRow], now: int) -> None:
-        expires = now + int(self.settings.lease_seconds * MICROS)
         try:
-            recorded = await self.writer.submit(
-                lambda store: store.record_fires(rows, now, expires)
-            )
+            recorded = await self.writer.submit(lambda store: self._write_fires(store, rows, now))
         except Exception:
             jobs = {row.job_id for row in rows}
             if len(jobs) > 1:
@@ -277,6 +274,12 @@ class Runner:
         elsewhere = {row.job_id for row in rows} - recorded.moved
         if elsewhere:
             self.planner.moved(await self.writer.submit(lambda _store: _cursors(elsewhere)))
+
+    def _write_fires(self, store: RunStore, rows: list[FireRow], now: int) -> Recorded:
+        # The lease counts from the write, which may have waited long for the store: one that is
+        # born expired would be taken for a dead runner's while its call is under way.
+        expires = self.clock.micros() + int(self.settings.lease_seconds * MICROS)
+        return store.record_fires(rows, now, expires)
 
     async def _nap(self) -> None:
         """Wait for the next fire, a poke, or the poll, whichever comes first."""

@@ -17,7 +17,7 @@ from cronbell.clock import Clock
 from cronbell.engine.executors.embedded import EmbeddedExecutor
 from cronbell.engine.settle import Settler, cut_off, unsent
 from cronbell.engine.writer import Writer
-from cronbell.runlog.store import Claimed
+from cronbell.runlog.store import Claimed, RunStore
 
 log = logging.getLogger("cronbell.engine.pool")
 
@@ -117,11 +117,15 @@ class Pool:
         if room <= 0:
             self._maybe_more = True
             return False
-        now = self.clock.micros()
-        expires = now + int(self.lease_seconds * MICROS)
         limit = min(room, LARGEST_CHUNK)
+
+        def claim(store: RunStore) -> list[Claimed]:
+            # Asked here, where the store has been waited for: the lease counts from the write.
+            now = self.clock.micros()
+            return store.claim(limit, now, now + int(self.lease_seconds * MICROS))
+
         try:
-            claimed = await self.writer.submit(lambda store: store.claim(limit, now, expires))
+            claimed = await self.writer.submit(claim)
         except Exception:
             log.exception("pending runs could not be claimed")
             return False
