@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -93,9 +94,17 @@ def stray(findings: list[Finding]) -> None:
         os.kill(pid, 9)
 
 
+def interrupted(_number: int, _frame: object) -> None:
+    """End everything now: threads in the middle of an experiment are not waited for."""
+    world.abandon()
+    os._exit(130)
+
+
 def main() -> int:
     """Return 0 only if every promise held and, in CI, everything was done."""
     told = arguments()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupted)
     with_postgresql = machine.find("postgresql") is not None
     settings = Settings(
         seed=told.seed,

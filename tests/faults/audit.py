@@ -131,6 +131,9 @@ def judge(found: Finding, world: World, *, stuck: int, stepped: bool = False) ->
         overdue = [row for row in ledger.rows if stepped and row.reason == "deadline"]
         again_rows = [row for row in ledger.rows if row.key not in once and row not in overdue]
         found.promise("lost", lost(again_rows))
+        if lost(again_rows):
+            ends = Counter(f"{row.status} {row.reason}" for row in again_rows)
+            found.figures["how they ended"] = ", ".join(f"{n} × {end}" for end, n in ends.items())
         if stepped:
             found.figures["unsent past their deadline"] = len(overdue)
         found.figures["sent again"] = sum(n for key, n in again.items() if key not in once)

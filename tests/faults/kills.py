@@ -16,7 +16,7 @@ from tests.faults.settings import Settings
 from tests.faults.world import World, after_a_while, job, pause, until
 from tests.support import processes
 
-RAW_JOBS = 6
+RAW_JOBS = 4
 LONGEST_ANSWER = 0.4  # seconds
 RETRY = "{ max_attempts = 50, backoff = 0.2, max_backoff = 1 }"
 DELIVERIES = ("at_least_once", "at_most_once")
@@ -26,7 +26,7 @@ LOOK_EVERY = 10  # kills between two looks at what is over
 def load(delivery: str, base: str) -> str:
     """Return the jobs: half call a target that logs, half an endpoint written with the library."""
     keys = {
-        "every": "1s", "timeout": "5s", "deadline": "60s", "overlap": "allow",
+        "every": "1s", "timeout": "20s", "deadline": "900s", "overlap": "allow",
         "delivery": delivery, "retry": RETRY,
     }  # fmt: skip
     name = "once" if delivery == "at_most_once" else "again"
@@ -84,7 +84,7 @@ class Load:
             self.web = self.world.web()
         until(self.world.web_is_up, 60, "the web process")
         self.world.ready(self.engine)
-        return self.world.settle(60)
+        return self.world.settle(120)
 
 
 def experiment(

@@ -18,7 +18,7 @@ from tests.faults.report import Finding
 from tests.faults.runners import load
 from tests.faults.server import HOW
 from tests.faults.settings import Settings
-from tests.faults.world import World, pause, the_server, until
+from tests.faults.world import World, pause, the_server, undo, until
 from tests.support import machine
 from tests.support.processes import Process
 
@@ -103,12 +103,18 @@ def small_disk() -> Iterator[Path]:
     try:
         mount = ["mount", "-t", "tmpfs", "-o", f"size={SMALL},mode=700", "tmpfs", folder]
         subprocess.run(mount, check=True, capture_output=True)
+        undo[folder] = lambda: _unmount(folder)
         try:
             yield folder
         finally:
-            subprocess.run(["umount", "-l", folder], check=True, capture_output=True)
+            _unmount(folder)
+            undo.pop(folder, None)
     finally:
         folder.rmdir()
+
+
+def _unmount(folder: Path) -> None:
+    subprocess.run(["umount", "-l", folder], check=True, capture_output=True)
 
 
 def disk_full(seconds: float) -> Finding:

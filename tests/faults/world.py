@@ -37,6 +37,8 @@ LEASE = 2.0  # seconds
 PREPARE = "import sys, pathlib, cronbell.server.prepare as p; p.prepare(pathlib.Path(sys.argv[1]))"
 EFFECTS = "CREATE TABLE faults_effect (run_key VARCHAR(200) NOT NULL)"
 shared: dict[str, Any] = {}
+# What must not be left behind where a person interrupts: each undoes one thing.
+undo: dict[object, Callable[[], None]] = {}
 
 
 class World:
@@ -76,6 +78,7 @@ class World:
 
     def __enter__(self) -> Self:
         """Make the stores, from a copy where one was made before."""
+        undo[self] = self.abandon
         if self.store == "postgresql":
             self._postgresql()
         else:
@@ -88,6 +91,13 @@ class World:
             self.kill(one)
         self.target.close()
         self._stack.close()
+        shutil.rmtree(self.home, ignore_errors=True)
+        undo.pop(self, None)
+
+    def abandon(self) -> None:
+        """The same in a hurry, whatever another thread is about to do with it."""
+        for one in reversed(self.started):
+            self.kill(one)
         shutil.rmtree(self.home, ignore_errors=True)
 
     def _sqlite(self) -> None:
@@ -232,6 +242,14 @@ def the_server() -> FaultServer:
         shared["server"] = FaultServer.start_new()
     server: FaultServer = shared["server"]
     return server
+
+
+def abandon() -> None:
+    """Undo everything at once: a person has interrupted."""
+    for step in reversed(list(undo.values())):
+        with contextlib.suppress(Exception):
+            step()
+    clean_up()
 
 
 def clean_up() -> None:

@@ -9,7 +9,7 @@ from django.db import connection
 from cronbell.endpoint import JobContext, JobResult, cron_job
 from tests.faults.application.load import EFFECT_JOBS
 
-LONGEST_SECONDS = 0.08
+LONGEST_SECONDS = 0.04
 
 
 def leave_a_row(context: JobContext) -> JobResult:
