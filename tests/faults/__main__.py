@@ -66,8 +66,10 @@ def arguments() -> argparse.Namespace:
     return told
 
 
-def perform(chosen: list[str], settings: Settings) -> list[Finding]:
-    """Do the chosen experiments one after the other, each shown as it ends."""
+def perform(
+    chosen: list[str], settings: Settings, keep: Callable[[list[Finding]], None]
+) -> list[Finding]:
+    """Do the chosen experiments one after the other, each shown and kept as it ends."""
     findings: list[Finding] = []
     for name in chosen:
         begun = SYSTEM_CLOCK.monotonic()
@@ -77,6 +79,7 @@ def perform(chosen: list[str], settings: Settings) -> list[Finding]:
                 begun = SYSTEM_CLOCK.monotonic()
                 findings.append(found)
                 print("\n".join(report.lines(found)), flush=True)
+                keep(findings)
         except Exception as error:  # noqa: BLE001 - one that breaks must not hide the others
             traceback.print_exc()
             broken = Finding(name, broken=[f"the experiment failed: {type(error).__name__}"])
@@ -100,6 +103,27 @@ def interrupted(_number: int, _frame: object) -> None:
     os._exit(130)
 
 
+def writer(
+    told: argparse.Namespace, settings: Settings, facts: dict[str, str]
+) -> Callable[[list[Finding]], None]:
+    """Return what puts the findings so far into the document: an hour's work is not to be lost."""
+    begun = SYSTEM_CLOCK.monotonic()
+    version = "full" if settings.full else "short"
+    title = f"Seed {settings.seed}, {settings.kills} kills each, {version} version"
+    if told.only:
+        title += f", only {', '.join(told.only)}"
+
+    def keep(findings: list[Finding]) -> None:
+        if "server" in world.shared:
+            facts.setdefault("PostgreSQL", world.the_server().version())
+        if told.write:
+            seconds = SYSTEM_CLOCK.monotonic() - begun
+            section = report.markdown(findings, title=title, facts=facts, seconds=seconds)
+            report.write_into(told.write, section)
+
+    return keep
+
+
 def main() -> int:
     """Return 0 only if every promise held and, in CI, everything was done."""
     told = arguments()
@@ -115,10 +139,9 @@ def main() -> int:
     facts = report.versions()
     begun = SYSTEM_CLOCK.monotonic()
     print(f"== faults, seed {settings.seed}, " + ", ".join(f"{n} {w}" for n, w in facts.items()))
+    keep = writer(told, settings, facts)
     try:
-        findings = perform(told.only or list(EXPERIMENTS), settings)
-        if with_postgresql and "server" in world.shared:
-            facts["PostgreSQL"] = world.the_server().version()
+        findings = perform(told.only or list(EXPERIMENTS), settings, keep)
     finally:
         world.clean_up()
     if not with_postgresql:
@@ -126,18 +149,12 @@ def main() -> int:
         findings.append(Finding("everything on PostgreSQL", skipped=words))
         print("\n".join(report.lines(findings[-1])))
     stray(findings)
-    seconds = SYSTEM_CLOCK.monotonic() - begun
-    if told.write:
-        title = f"Seed {settings.seed}, {settings.kills} kills each" + (
-            ", full version" if settings.full else ", short version"
-        )
-        section = report.markdown(findings, title=title, facts=facts, seconds=seconds)
-        report.write_into(told.write, section)
+    keep(findings)
     broken = [found for found in findings if found.broken]
     skipped = [found for found in findings if found.skipped]
     print(
         f"== {len(findings)} findings, {len(broken)} broken, {len(skipped)} not done here,"
-        f" {seconds:.0f} s; again with --seed {settings.seed}"
+        f" {SYSTEM_CLOCK.monotonic() - begun:.0f} s; again with --seed {settings.seed}"
     )
     return int(bool(broken) or (bool(skipped) and machine.in_ci()))
 
