@@ -14,6 +14,7 @@ import socket
 import ssl
 import subprocess
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -211,7 +212,9 @@ def _together(
     healthy = ""
     for number in range(HEALTHY):
         world.target.script(f"/healthy/{number}", answers.ok())
-        healthy += job(f"healthy-{number}", f"/healthy/{number}", every="1s", timeout="5s")
+        healthy += job(
+            f"healthy-{number}", f"/healthy/{number}", every="1s", timeout="20s", overlap="allow"
+        )
     world.allowed += ["late.example", "nowhere.invalid"]
     world.jobs(planned.text + healthy)
     runner = world.engine(prefix=prefix)
@@ -264,7 +267,10 @@ def _judge_healthy(found: Finding, world: World, *, full: bool) -> None:
     missing, double = fires(rows)
     found.promise("healthy fires without a row", missing)
     found.promise("healthy fires with two", double)
-    found.promise("healthy runs not a success", sum(row.status != "success" for row in rows))
+    ends = Counter(f"{row.status} {row.reason}".strip() for row in rows)
+    found.promise("healthy runs not a success", len(rows) - ends["success"])
+    if len(ends) > 1:
+        found.figures["how they ended"] = ", ".join(f"{n} × {end}" for end, n in ends.items())
     late = sorted((row.started_at - row.scheduled_at) / MICROS for row in rows if row.started_at)
     p99 = late[int(0.99 * (len(late) - 1))]
     found.figures["healthy runs"] = len(rows)
