@@ -7,7 +7,7 @@ BENCHMARKS := herd ranking cleaning evaluator drain
 # What Django's settings need to be read by tools that run nothing.
 TOOL_ENV := DJANGO_SECRET_KEY=tools-sign-nothing-with-this-key CRONBELL_DATA=$(VENV)/tools
 
-.PHONY: help setup run test check bench format messages lock clean
+.PHONY: help setup run test check bench faults format messages lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ check: $(STAMP) ## format, lint, types, and the project's own rules
 
 bench: $(STAMP) ## one benchmark for each promise, as a ratio to a limit measured in the same run
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done
+
+faults: $(STAMP) ## kill, stop, restart, fill, step: what a test can't show (ARGS=--full takes an hour)
+	$(BIN)/python -m tests.faults $(ARGS)
 
 format: $(STAMP) ## rewrite the code in the project's format
 	$(BIN)/ruff format .

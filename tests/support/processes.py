@@ -132,6 +132,12 @@ def children() -> set[int]:
     return {pid for pid in _pids() if _parent(pid) == me} - lasting
 
 
+def below(parent: int) -> list[int]:
+    """Return the processes that a process started, and those that they started."""
+    own = [pid for pid in _pids() if _parent(pid) == parent]
+    return own + [further for pid in own for further in below(pid)]
+
+
 def strays() -> set[int]:
     """Return every living process that descends from this test run, orphans included.
 

@@ -88,14 +88,15 @@ class Keeper:
 
     async def renew(self) -> None:
         """Keep leases and say "alive"; drop the calls of runs that are no longer this runner's."""
-        in_hand = dict(self.in_hand)
 
-        def act(store: RunStore) -> set[int]:
-            lease_now = self.clocks.measure()
+        def act(store: RunStore) -> tuple[dict[int, int], set[int]]:
+            # Both asked here, where the store has been waited for: leases count from the write,
+            # and a run taken while this waited is in hand too.
+            lease_now, in_hand = self.clocks.measure(), dict(self.in_hand)
             Runner.objects.filter(id=self.id).update(**self.clocks.seen())
-            return store.renew(in_hand, lease_now + int(self.lease_seconds * MICROS))
+            return in_hand, store.renew(in_hand, lease_now + int(self.lease_seconds * MICROS))
 
-        self._drop_lost(in_hand, await self.writer.submit(act))
+        self._drop_lost(*await self.writer.submit(act))
 
     def _drop_lost(self, in_hand: Mapping[int, int], kept: set[int]) -> None:
         for run_id, term in in_hand.items():
@@ -104,11 +105,9 @@ class Keeper:
 
     async def rescue(self) -> Rescued:
         """End what was cancelled, give back what dead runners left, end calls of dead processes."""
-        now = self.clock.micros()
-        in_hand = dict(self.in_hand)
 
-        def act(store: RunStore) -> tuple[set[int], Rescued]:
-            lease_now = self.clocks.measure()
+        def act(store: RunStore) -> tuple[dict[int, int], set[int], Rescued]:
+            now, lease_now, in_hand = self.clock.micros(), self.clocks.measure(), dict(self.in_hand)
             self.clocks.compare()
             ended = store.end_cancelled(now, lease_now)
             # Its own leases first: a clock that jumped ahead must not make a runner take its own
@@ -117,9 +116,9 @@ class Keeper:
             # One who stands aside has the wrong time to give a run back at.
             idle = Rescued(runs=0, unknown=0, cancelled=0, calls=0)
             found = idle if self.clocks.aside else store.rescue(now, lease_now)
-            return kept, replace(found, cancelled=found.cancelled + ended)
+            return in_hand, kept, replace(found, cancelled=found.cancelled + ended)
 
-        kept, rescued = await self.writer.submit(act)
+        in_hand, kept, rescued = await self.writer.submit(act)
         self._drop_lost(in_hand, kept)
         if rescued.cancelled:
             log.info("%d runs were cancelled", rescued.cancelled)

@@ -32,7 +32,7 @@ from cronbell.runlog.backfilling import feed
 from cronbell.runlog.jobs import live_configuration, live_jobs, spec_of, sync_jobs
 from cronbell.runlog.lease_time import LeaseTime, lease_time_for
 from cronbell.runlog.models import Job
-from cronbell.runlog.store import FireRow, RunStore
+from cronbell.runlog.store import FireRow, Recorded, RunStore
 from cronbell.runlog.wakeup import listen
 
 log = logging.getLogger("cronbell.engine")
@@ -271,11 +271,8 @@ class Runner:
             self.pool.wake()
 
     async def _record(self, rows: list[FireRow], now: int) -> None:
-        expires = self.keeper.clocks.now() + int(self.settings.lease_seconds * MICROS)
         try:
-            recorded = await self.writer.submit(
-                lambda store: store.record_fires(rows, now, expires)
-            )
+            recorded = await self.writer.submit(lambda store: self._write_fires(store, rows, now))
         except Exception:
             jobs = {row.job_id for row in rows}
             if len(jobs) > 1:
@@ -290,6 +287,12 @@ class Runner:
         elsewhere = {row.job_id for row in rows} - recorded.moved
         if elsewhere:
             self.planner.moved(await self.writer.submit(lambda _store: _cursors(elsewhere)))
+
+    def _write_fires(self, store: RunStore, rows: list[FireRow], now: int) -> Recorded:
+        # The lease counts from the write, which may have waited long for the store: one that is
+        # born expired would be taken for a dead runner's while its call is under way.
+        expires = self.keeper.clocks.now() + int(self.settings.lease_seconds * MICROS)
+        return store.record_fires(rows, now, expires)
 
     async def _nap(self) -> None:
         """Wait for the next fire, a poke, or the poll, whichever comes first."""

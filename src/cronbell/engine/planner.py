@@ -14,7 +14,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from cronbell.domain import Blackout, Delivery, JobSpec, Overlap, fire_key_at
+from cronbell.domain import Blackout, Delivery, Dialect, JobSpec, Overlap, fire_key_at
 from cronbell.errors import ScheduleError
 from cronbell.runlog.recorder import object_text
 from cronbell.runlog.store import FireRow
@@ -37,6 +37,7 @@ class PlannedJob:
 
     id: int
     spec: JobSpec
+    target: str  # what the keys of its fires are made of, beside schedule and instant
     schedule: Schedule
     cursor: int
     delay: int
@@ -63,9 +64,9 @@ class Planner:
         self.jobs.clear()
         self._heap.clear()
         self._cold.clear()
-        for job_id, spec, cursor in jobs:
-            if not spec.enabled or spec.heartbeat:
-                continue
+        planned = [one for one in jobs if one[1].enabled and not one[1].heartbeat]
+        targets = key_targets(spec for _, spec, _ in planned)
+        for job_id, spec, cursor in planned:
             try:
                 schedule, blackouts = schedule_of(spec), blackouts_of(spec)
             except ScheduleError:
@@ -74,7 +75,7 @@ class Planner:
                 log.exception("job %s is not scheduled", spec.name)
                 continue
             self.jobs[job_id] = PlannedJob(
-                job_id, spec, schedule, cursor, jitter_of(spec), blackouts
+                job_id, spec, targets[spec.name], schedule, cursor, jitter_of(spec), blackouts
             )
             self._push(job_id)
 
@@ -155,7 +156,33 @@ class Planner:
 def _warm(job: PlannedJob) -> None:
     if job.due is not None and not job.key:
         job.following = job.schedule.next(job.due)
-        job.key = fire_key_at(job.spec.path, job.spec.schedule, job.due)
+        job.key = fire_key_at(job.target, job.spec.schedule, job.due)
+
+
+def key_targets(specs: Iterable[JobSpec]) -> dict[str, str]:
+    """Return what the keys of each job's fires are made of, by the job's name.
+
+    The request target, as Vercel and the endpoint know it. Jobs that share target and expression
+    (on two hosts, in two zones, by two methods) have fires of their own all the same: one of
+    them, from ``vercel.json`` if there is one, keeps the keys that Vercel's calls get.
+    """
+    plain: dict[tuple[str, str], JobSpec] = {}
+    every = list(specs)
+    for spec in every:
+        holder = plain.setdefault((spec.path, spec.schedule), spec)
+        if _claim_to_key(spec) < _claim_to_key(holder):
+            plain[spec.path, spec.schedule] = spec
+    return {
+        # A request target has no blank in it, so the two forms cannot meet.
+        spec.name: spec.path
+        if plain[spec.path, spec.schedule] is spec
+        else f"{spec.path} {spec.name}"
+        for spec in every
+    }
+
+
+def _claim_to_key(spec: JobSpec) -> tuple[bool, str]:
+    return spec.dialect is not Dialect.VERCEL, spec.name
 
 
 def jitter_of(spec: JobSpec) -> int:
@@ -252,7 +279,7 @@ def fire_row(
     return FireRow(
         job.id,
         job.cursor,
-        job.key if second == job.due else fire_key_at(job.spec.path, job.spec.schedule, second),
+        job.key if second == job.due else fire_key_at(job.target, job.spec.schedule, second),
         cursor_new,
         scheduled_at,
         status,

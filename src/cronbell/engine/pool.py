@@ -18,7 +18,7 @@ from cronbell.engine.clocks import Clocks
 from cronbell.engine.executors.embedded import EmbeddedExecutor
 from cronbell.engine.settle import Settler, cut_off, unsent
 from cronbell.engine.writer import Writer
-from cronbell.runlog.store import Claimed
+from cronbell.runlog.store import Claimed, RunStore
 
 log = logging.getLogger("cronbell.engine.pool")
 
@@ -125,11 +125,15 @@ class Pool:
         if room <= 0:
             self._maybe_more = True
             return False
-        now = self.clock.micros()
-        expires = self.clocks.now() + int(self.lease_seconds * MICROS)
         limit = min(room, LARGEST_CHUNK)
+
+        def claim(store: RunStore) -> list[Claimed]:
+            # Asked here, where the store has been waited for: the lease counts from the write.
+            expires = self.clocks.now() + int(self.lease_seconds * MICROS)
+            return store.claim(limit, self.clock.micros(), expires)
+
         try:
-            claimed = await self.writer.submit(lambda store: store.claim(limit, now, expires))
+            claimed = await self.writer.submit(claim)
         except Exception:
             log.exception("pending runs could not be claimed")
             return False
