@@ -7,7 +7,7 @@ BENCHMARKS := herd ranking evaluator
 # What Django's settings need to be read by tools that run nothing.
 TOOL_ENV := DJANGO_SECRET_KEY=tools-sign-nothing-with-this-key CRONBELL_DATA=$(VENV)/tools
 
-.PHONY: help setup run test check bench format messages lock clean
+.PHONY: help setup run test check bench screenshots format messages lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ check: $(STAMP) ## format, lint, types, and the project's own rules
 
 bench: $(STAMP) ## one benchmark for each promise, as a ratio to a limit measured in the same run
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done
+
+screenshots: $(STAMP) ## every page in every look, into screenshots/pages (needs Chromium)
+	CRONBELL_SCREENSHOTS=1 $(BIN)/python -m pytest tests/browser/test_every_page.py
 
 format: $(STAMP) ## rewrite the code in the project's format
 	$(BIN)/ruff format .

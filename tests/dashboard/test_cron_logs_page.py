@@ -10,7 +10,7 @@ from django.test import Client
 from tests.dashboard.conftest import spec
 from tests.support import pages
 
-from cronbell.dashboard.pages.logs import VERSION_HEADER, page_window
+from cronbell.dashboard.pages.live import VERSION_HEADER, page_window
 from cronbell.runlog import queries
 from cronbell.runlog.models import Job
 from cronbell.runlog.pausing import pause
