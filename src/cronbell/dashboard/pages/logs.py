@@ -17,8 +17,8 @@ from cronbell.dashboard.parameters import BadParameterError, LogParameters, read
 from cronbell.runlog import queries
 from cronbell.states import Status
 
-JOBS_SHOWN = 50
-JOB_CHOICES = 200
+JOBS_SHOWN = 20
+JOB_CHOICES = 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,12 +256,8 @@ def age(value: datetime, now: datetime) -> str:
 def square_words(context: RequestContext, mark: Mark, job_zone: str) -> str:
     """Say what a square of a run's history stands for."""
     zone = viewer_zone(context["request"]) or named_zone(job_zone) or UTC
-    at = mark.started_at or mark.scheduled_at
-    return _("Run %(id)s: %(status)s, %(time)s") % {
-        "id": mark.id,
-        "status": status_word(mark.status),
-        "time": f"{_local(at, zone, exact=False)} {zone_name(at, zone)}",
-    }
+    at = (mark.started_at or mark.scheduled_at).astimezone(zone)
+    return f"{mark.id}: {status_word(mark.status)}, {at:%Y-%m-%d %H:%M}"
 
 
 @register.simple_tag
