@@ -37,7 +37,7 @@ bench: $(STAMP) ## one benchmark for each promise, as a ratio to a limit measure
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done
 
 screenshots: $(STAMP) ## every page in every look, into screenshots/pages (needs Chromium)
-	CRONBELL_SCREENSHOTS=1 $(BIN)/python -m pytest tests/browser/test_every_page.py
+	SCREENSHOTS=1 $(BIN)/python -m pytest tests/browser/test_every_page.py
 
 format: $(STAMP) ## rewrite the code in the project's format
 	$(BIN)/ruff format .

@@ -44,7 +44,7 @@ def sign_in(browser: Browser, server: str, look: str, **options) -> BrowserConte
     return context
 
 
-ALL_LOOKS = os.environ.get("CRONBELL_SCREENSHOTS") == "1"
+ALL_LOOKS = os.environ.get("SCREENSHOTS") == "1"
 
 
 def test_every_page_is_accessible_fits_and_breaks_no_policy(

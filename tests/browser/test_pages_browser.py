@@ -91,10 +91,15 @@ def test_items_are_filtered_in_place_and_the_address_can_be_shared(page: Page, d
 
 def test_a_run_is_followed_to_its_end(page: Page, demo: Demo):
     run = demo.runs["running"]
+    run.items.create(record_id="rec-good", ok=True)
+    run.items.create(record_id="rec-bad", ok=False, error="no answer")
     page.goto(f"/admin/runs/{run.pk}")
     expect(page.locator("#run")).to_contain_text("3 / 12")
+    page.click("#items-failed")
+    expect(page.locator("#items tbody tr")).to_have_count(1)
     Run.objects.filter(pk=run.pk).update(progress_done=9)
     expect(page.locator("#run")).to_contain_text("9 / 12", timeout=ONE_POLL)
+    expect(page.locator("#items tbody tr")).to_have_count(1)  # the choice outlives the update
     Run.objects.filter(pk=run.pk).update(status="success", finished_at=demo.now, details="12 ideas")
     expect(page.locator("#run")).to_contain_text("12 ideas", timeout=ONE_POLL)
     assert page.locator("#run[hx-get]").count() == 0

@@ -62,6 +62,10 @@
     const dialog = document.getElementById("dialog");
     const body = document.body;
     body.addEventListener("htmx:configRequest", (event) => {
+      if (event.detail.elt.matches("[data-live]")) {
+        // What the viewer chose since the part was made is in the address.
+        event.detail.path = location.pathname + location.search;
+      }
       const known = versions.get(event.detail.target.id);
       if (known) {
         event.detail.headers[VERSION_HEADER] = known;
