@@ -7,7 +7,7 @@ BENCHMARKS := herd ranking cleaning evaluator drain
 # What Django's settings need to be read by tools that run nothing.
 TOOL_ENV := DJANGO_SECRET_KEY=tools-sign-nothing-with-this-key CRONBELL_DATA=$(VENV)/tools
 
-.PHONY: help setup run test check bench faults format messages lock clean
+.PHONY: help setup run test check bench faults screenshots format messages lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ bench: $(STAMP) ## one benchmark for each promise, as a ratio to a limit measure
 
 faults: $(STAMP) ## kill, stop, restart, fill, step: what a test can't show (ARGS=--full takes an hour)
 	$(BIN)/python -m tests.faults $(ARGS)
+
+screenshots: $(STAMP) ## every page in every look, into screenshots/pages (needs Chromium)
+	SCREENSHOTS=1 $(BIN)/python -m pytest tests/browser/test_every_page.py
 
 format: $(STAMP) ## rewrite the code in the project's format
 	$(BIN)/ruff format .

@@ -11,13 +11,13 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.db import connections
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from tests.browser.demo import NAME, PASSWORD, Demo
 
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.domain import JobSpec
 from cronbell.runlog.jobs import sync_jobs
 from cronbell.runlog.models import Run, Runner
 
-NAME, PASSWORD = "administrator", "correct horse battery"
 ROOT = Path(__file__).resolve().parents[2]
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
@@ -134,3 +134,25 @@ def shoot() -> Callable[[Page, str], None]:
         )
 
     return shoot
+
+
+@pytest.fixture
+def demo(transactional_db, live_server) -> Iterator[Demo]:
+    """Return a service that has been at work for a month."""
+    yield Demo(SYSTEM_CLOCK.now())
+    connections.close_all()
+
+
+@pytest.fixture
+def pictures() -> Callable[[Page, str], None]:
+    """Keep a picture of a whole page, in ``screenshots/pages/``."""
+
+    def keep(page: Page, name: str) -> None:
+        page.screenshot(
+            path=ROOT / "screenshots" / "pages" / f"{name}.png",
+            full_page=True,
+            caret="initial",
+            animations="allow",
+        )
+
+    return keep

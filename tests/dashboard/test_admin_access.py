@@ -42,6 +42,7 @@ def addresses(patterns, prefix="") -> set[str]:
 def filled(route: str) -> str:
     for part, value in {
         "<int:run_id>": "1",
+        "<int:job_id>": "1",
         "<path:object_id>": "1",
         "<path:rest>": "anything",
         "<path:record_id>": "1",
@@ -123,6 +124,9 @@ def test_the_api_answers_403_to_users_who_are_no_administrators(route, method, w
 @pytest.mark.parametrize(
     "route",
     [
+        "/admin/",
+        "/admin/jobs",
+        "/admin/settings",
         "/admin/cron-logs",
         "/admin/runs/1",
         "/admin/data/",
@@ -192,7 +196,7 @@ def test_migrating_makes_the_group(db):
 )
 def test_only_local_paths_are_returned_to(target):
     request = RequestFactory().get("/admin/login")
-    assert access.local_path(request, target) == "/admin/cron-logs"
+    assert access.local_path(request, target) == "/admin/"
 
 
 def test_a_fragment_asked_for_signed_out_sends_the_whole_page_to_sign_in(db):

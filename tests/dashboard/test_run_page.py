@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 from tests.dashboard.conftest import START
 
-from cronbell.dashboard.pages.run import timeline
+from cronbell.dashboard.pages.live import VERSION_HEADER
+from cronbell.dashboard.pages.run import pretty, timeline
 from cronbell.runlog.models import Run
 
 pytestmark = pytest.mark.django_db(databases=["default", "runlog"])
@@ -80,7 +81,7 @@ def test_the_page_shows_reason_lateness_request_answer_items_and_lines(admin, ma
     for part in (
         "1 of 2 items failed",
         "250 ms",
-        "{&quot;results&quot;: []}",
+        "{\n  &quot;results&quot;: []\n}",
         "rec-1",
         "timed out",
         "halfway",
@@ -95,7 +96,7 @@ def test_the_page_shows_reason_lateness_request_answer_items_and_lines(admin, ma
 def test_while_it_runs_the_page_keeps_itself_current_also_without_javascript(admin, make_run):
     active = admin.get(f"/admin/runs/{make_run(status='running').pk}").content.decode()
     assert '<noscript><meta http-equiv="refresh"' in active
-    assert 'hx-trigger="cronbell-poll"' in active
+    assert 'hx-trigger="cronbell-poll, cronbell-refresh from:body"' in active
     over = admin.get(f"/admin/runs/{make_run().pk}").content.decode()
     assert "http-equiv" not in over
     assert "cronbell-poll" not in over
@@ -119,3 +120,103 @@ def test_a_run_that_is_being_cancelled_says_so_until_it_has_ended(admin, make_ru
     assert said in admin.get(f"/admin/runs/{run.pk}").content.decode()
     Run.objects.update(status="cancelled", finished_at=START)
     assert said not in admin.get(f"/admin/runs/{run.pk}").content.decode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "not JSON",
+        '{"a": 1, "a": 2}',
+        "[1e400]",
+        "[NaN]",
+        '["\\ud800"]',
+        pytest.param("[" * 200_000, id="deep"),
+        "",
+    ],
+)
+def test_an_answer_that_would_not_come_back_the_same_is_left_as_it_came(body):
+    assert pretty(body) == body
+
+
+def test_an_answer_in_json_is_laid_out(make_run):
+    assert pretty('{"이름": [1, 2.5]}') == '{\n  "이름": [\n    1,\n    2.5\n  ]\n}'
+
+
+@pytest.fixture
+def drained(make_run):
+    run = make_run(status="partial", items_total=60, items_failed=20)
+    for number in range(60):
+        run.items.create(
+            record_id=f"rec-{number:02d}", ok=number % 3 != 0, http_status=200,
+            error="" if number % 3 else "no <answer>", body={"verdict": "승인"},
+        )  # fmt: skip
+    return run
+
+
+def records(answer) -> list[str]:
+    return re.findall(r">(rec-\d\d)<", answer.content.decode())
+
+
+@pytest.mark.parametrize(
+    ("query", "count", "first"),
+    [
+        ({}, 25, "rec-00"),
+        ({"page": 3}, 10, "rec-46"),
+        ({"page": 9}, 0, None),
+        ({"result": "failed"}, 20, "rec-00"),
+        ({"result": "ok", "page": 2}, 15, "rec-38"),
+        ({"text": "rec-01"}, 1, "rec-01"),
+        ({"text": "ANSWER"}, 20, "rec-00"),
+        ({"text": "rec-01", "result": "failed"}, 0, None),
+    ],
+)
+def test_items_are_narrowed_and_paged_by_address(admin, drained, query, count, first):
+    answer = admin.get(f"/admin/runs/{drained.pk}", query)
+    found = records(answer)
+    assert len(found) == count
+    assert first is None or found[0] == first
+    if not found:
+        assert "No item is like that." in answer.content.decode()
+
+
+@pytest.mark.parametrize("query", [{"page": "x"}, {"result": "maybe"}, {"text": "\x00"}])
+def test_a_bad_address_names_the_parameter_and_leaves_the_run_readable(admin, drained, query):
+    answer = admin.get(f"/admin/runs/{drained.pk}", query)
+    assert answer.status_code == 400
+    assert f"<code>{next(iter(query))}</code>" in answer.content.decode()
+    assert "What happened" in answer.content.decode()
+
+
+def test_a_change_of_the_filter_gives_the_items_alone(admin, drained):
+    hx = {"HX-Request": "true", "HX-Target": "items"}
+    answer = admin.get(f"/admin/runs/{drained.pk}", {"result": "failed"}, headers=hx)
+    assert b"<html" not in answer.content
+    assert len(records(answer)) == 20
+    assert "no &lt;answer&gt;" in answer.content.decode()
+    assert '<span class="count">40</span>' in answer.content.decode()
+
+
+def test_items_carry_their_json_not_pythons_words(admin, drained):
+    page = admin.get(f"/admin/runs/{drained.pk}", {"result": "ok"}).content.decode()
+    assert "{&quot;verdict&quot;: &quot;승인&quot;}" in page
+
+
+def test_the_runs_before_and_after_are_those_of_its_job(admin, make_run):
+    first, other, second = make_run(), make_run("clean-data"), make_run()
+    page = admin.get(f"/admin/runs/{second.pk}").content.decode()
+    assert f'rel="prev" href="/admin/runs/{first.pk}"' in page
+    assert 'rel="next"' not in page
+    alone = admin.get(f"/admin/runs/{other.pk}").content.decode()
+    assert 'rel="prev"' not in alone
+
+
+def test_a_live_update_gives_nothing_where_nothing_changed(admin, make_run, monkeypatch):
+    monkeypatch.setattr(
+        "cronbell.dashboard.pages.run.SYSTEM_CLOCK", type("Still", (), {"now": lambda: START})
+    )
+    run = make_run(status="running", started_at=START)
+    url, hx = f"/admin/runs/{run.pk}", {"HX-Request": "true", "HX-Target": "run"}
+    version = {VERSION_HEADER: admin.get(url, headers=hx).headers[VERSION_HEADER]}
+    assert admin.get(url, headers=hx | version).status_code == 204
+    Run.objects.update(progress_done=1)
+    assert admin.get(url, headers=hx | version).status_code == 200

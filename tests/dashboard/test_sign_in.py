@@ -30,13 +30,13 @@ def sign_in(client, name="administrator", password=PASSWORD, address="10.0.0.1",
     return client.post(URL, form, REMOTE_ADDR=address)
 
 
-def test_signing_in_leads_to_the_log_and_changes_the_sessions_id(people):
+def test_signing_in_leads_home_and_changes_the_sessions_id(people):
     client = Client()
     client.get(URL)
     client.session["x"] = 1
     before = client.cookies.get("sessionid")
     answer = sign_in(client)
-    assert (answer.status_code, answer.headers["Location"]) == (302, "/admin/cron-logs")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/admin/")
     cookie = answer.cookies["sessionid"]
     assert before is None or cookie.value != before.value
     assert cookie["httponly"]
@@ -48,11 +48,11 @@ def test_signing_in_leads_to_the_log_and_changes_the_sessions_id(people):
     [
         ("/admin/cron-logs?status=error", "/admin/cron-logs?status=error"),
         ("/admin/data/", "/admin/data/"),
-        ("//evil.example", "/admin/cron-logs"),
-        ("https://evil.example/x", "/admin/cron-logs"),
-        ("/\\evil.example", "/admin/cron-logs"),
-        ("javascript:alert(1)", "/admin/cron-logs"),
-        ("", "/admin/cron-logs"),
+        ("//evil.example", "/admin/"),
+        ("https://evil.example/x", "/admin/"),
+        ("/\\evil.example", "/admin/"),
+        ("javascript:alert(1)", "/admin/"),
+        ("", "/admin/"),
     ],
 )
 def test_it_leads_back_to_local_addresses_only(people, target, leads_to):
@@ -186,7 +186,7 @@ def test_what_was_typed_is_not_kept_and_old_failures_are_forgotten(people, clock
 def test_somebody_who_is_signed_in_is_led_on(people):
     client = Client()
     sign_in(client)
-    assert client.get(URL).headers["Location"] == "/admin/cron-logs"
+    assert client.get(URL).headers["Location"] == "/admin/"
 
 
 def test_a_user_who_is_no_administrator_is_told_so_after_signing_in(people):

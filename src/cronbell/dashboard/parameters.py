@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from django.utils.translation import gettext as _
 from ninja import Schema
@@ -26,6 +26,7 @@ MAX_ID = (1 << 63) - 1
 LONGEST_TEXT = 200
 # Years whose instants stay datetimes in every time zone.
 FIRST_YEAR, LAST_YEAR = 1970, 9998
+Parameters = TypeVar("Parameters", bound=Schema)
 _WHOLE = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
@@ -75,6 +76,7 @@ Page = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MAX_PAGE)]
 Limit = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MAX_LIMIT)]
 Instant = Annotated[datetime | None, BeforeValidator(_instant)]
 ChosenStatus = Annotated[Status | None, BeforeValidator(_optional)]
+SearchText = Annotated[str, AfterValidator(_text), Field(max_length=LONGEST_TEXT)]
 # Read from the right: an empty value is none at all, anything else has to be a whole number.
 RowId = Annotated[
     Annotated[int, Field(ge=1, le=MAX_ID)] | None,
@@ -116,8 +118,17 @@ def read_parameters(query: Mapping[str, Any]) -> LogParameters:
     Raises:
         BadParameterError: some parameters can't be what they should be; each is named.
     """
+    return read_query(LogParameters, query)
+
+
+def read_query(schema: type[Parameters], query: Mapping[str, Any]) -> Parameters:
+    """Read a query string by a schema; a parameter it does not name is left alone.
+
+    Raises:
+        BadParameterError: some parameters can't be what they should be; each is named.
+    """
     try:
-        return LogParameters.model_validate(dict(query))
+        return schema.model_validate(dict(query))
     except ValidationError as error:
         raise BadParameterError(problems(error.errors())) from None
 
@@ -146,4 +157,6 @@ def _known() -> dict[str, str]:
         "job": _("must be a job's name"),
         "at": _("must be a date or time such as 2026-11-22T09:00:00Z"),
         "timezone": _("must be a time zone such as Asia/Seoul"),
+        "state": _("must be one of those the page offers"),
+        "result": _("must be one of those the page offers"),
     }

@@ -7,15 +7,30 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
 from cronbell.dashboard import preferences, sign_in
-from cronbell.dashboard.pages import logs, ping_url, run, run_actions, run_now
+from cronbell.dashboard.pages import (
+    home,
+    job,
+    jobs,
+    logs,
+    ping_url,
+    run,
+    run_actions,
+    run_now,
+    settings,
+)
 
 _pages = [
-    path("", logs.home, name="home"),
+    path("", home.home, name="home"),
     path("login", sign_in.SignIn.as_view(), name="sign-in"),
     path("logout", sign_in.sign_out, name="sign-out"),
     path("language", preferences.set_language, name="language"),
     path("theme", preferences.set_theme, name="theme"),
     path("cron-logs", logs.cron_logs, name="logs"),
+    path("jobs", jobs.jobs_page, name="jobs"),
+    path("jobs/<int:job_id>", job.job_page, name="job"),
+    path("jobs/<int:job_id>/pause", job.pause_job, name="pause"),
+    path("jobs/<int:job_id>/resume", job.resume_job, name="resume"),
+    path("settings", settings.settings_page, name="settings"),
     path("run-now", run_now.run_now, name="run-now"),
     path("ping-url", ping_url.ping_url, name="ping-url"),
     path("runs/<int:run_id>", run.run_page, name="run"),

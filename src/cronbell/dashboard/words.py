@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from cronbell.runlog.models import Run
+from cronbell.errors import CronbellError
+from cronbell.runlog.jobs import spec_of
+from cronbell.runlog.models import Job, Run
 from cronbell.runlog.reasons import explain
 from cronbell.runlog.shape import details_text
+from cronbell.schedule.explain import explain as in_words
 
 
 def reason_text(run: Run) -> str:
@@ -28,6 +32,16 @@ def not_run_here(job_name: str) -> str:
         "%(job)s is a heartbeat: it runs elsewhere and Cronbell waits for its pings, so it cannot"
         " be run from here."
     ) % {"job": job_name}
+
+
+def schedule_sentence(job: Job) -> str:
+    """Return in the viewer's language when a job fires; empty where that can't be read."""
+    if not job.schedule:
+        return ""
+    try:
+        return in_words(spec_of(job), language=get_language() or "en")
+    except (CronbellError, KeyError, TypeError, ValueError):
+        return ""
 
 
 def details_value(run: Run) -> Any:

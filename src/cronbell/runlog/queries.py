@@ -330,12 +330,26 @@ def _tally(runs: QuerySet[Run], cap: int) -> Tally:
     return Tally(min(number, cap), capped=number > cap)
 
 
-def _line(job: Job, now: datetime, last_run: Run | None) -> JobLine:
+def next_fire(job: Job, now: datetime) -> tuple[datetime | None, str]:
+    """Return when a job fires next, and why that can't be told; a paused job's fires are skipped.
+
+    Args:
+        job: its row.
+        now: the first fire after this is meant.
+
+    Returns:
+        The instant, None where it does not fire; and what is wrong with its definition, or empty.
+    """
     try:
-        return JobLine(job, _next_fire(job, now), "", last_run, _waiting_since(job, now))
+        return _next_fire(job, now), ""
     except (CronbellError, KeyError, TypeError, ValueError) as error:
         # One row that can't be read must not take the page with it.
-        return JobLine(job, None, str(error) or type(error).__name__, last_run)
+        return None, str(error) or type(error).__name__
+
+
+def _line(job: Job, now: datetime, last_run: Run | None) -> JobLine:
+    due, fault = next_fire(job, now)
+    return JobLine(job, due, fault, last_run, None if fault else _waiting_since(job, now))
 
 
 def _next_fire(job: Job, now: datetime) -> datetime | None:

@@ -94,7 +94,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "/admin/login"
-LOGIN_REDIRECT_URL = "/admin/cron-logs"
+LOGIN_REDIRECT_URL = "/admin/"
 LOGOUT_REDIRECT_URL = "/admin/login"
 
 # HTTPS-only cookies would lock a laptop's http://127.0.0.1 out, so they follow the deployment.

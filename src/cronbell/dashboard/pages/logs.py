@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.template.loader import render_to_string
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.dashboard.access import administrators_only
+from cronbell.dashboard.pages.live import NO_CHANGE, live_part, page_window, wants_part
 from cronbell.dashboard.parameters import BadParameterError, LogParameters, read_parameters
 from cronbell.runlog import queries
 from cronbell.states import Status
 
-JOBS_SHOWN = 50
-JOB_CHOICES = 200
-WINDOW = 5
-VERSION_HEADER = "X-Cronbell-Version"
-NO_CHANGE = 204
+JOBS_SHOWN = 20
+JOB_CHOICES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +36,6 @@ class JobChoice:
 
 @require_safe
 @administrators_only
-def home(request: HttpRequest) -> HttpResponse:
-    """Lead to the log."""
-    del request
-    return HttpResponseRedirect(reverse("cronbell:logs"))
-
-
-@require_safe
-@administrators_only
 def cron_logs(request: HttpRequest) -> HttpResponse:
     """Show the page, or the part of it that a live update asks for."""
     faults: dict[str, str] = {}
@@ -57,21 +44,17 @@ def cron_logs(request: HttpRequest) -> HttpResponse:
     except BadParameterError as error:
         wanted, faults = read_parameters({}), error.problems
     context = _log(wanted) | _jobs(wanted) | {"faults": faults}
-    if request.headers.get("HX-Target") == "log":
+    if wants_part(request, "log"):
         return _fragment(request, context)
     context |= _job_filter(wanted) | {"page_title": _("CRON job log"), "nav": "logs"}
     return render(request, "cronbell/logs.html", context, status=400 if faults else 200)
 
 
 def _fragment(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
-    """Give the log and the jobs anew; nothing at all where the viewer has just this already."""
-    html = render_to_string("cronbell/parts/live.html", context, request)
-    version = hashlib.sha256(html.encode()).hexdigest()[:16]
-    if request.headers.get(VERSION_HEADER) == version:
-        return HttpResponse(status=NO_CHANGE)
-    response = HttpResponse(html)
-    response.headers[VERSION_HEADER] = version
-    if request.headers.get("HX-Boosted") or request.headers.get("HX-Trigger") == "filters":
+    """Give the log and the jobs anew; a choice made by boosted link or form becomes the address."""
+    response = live_part(request, "cronbell/parts/live.html", context)
+    chosen = request.headers.get("HX-Boosted") or request.headers.get("HX-Trigger") == "filters"
+    if chosen and response.status_code != NO_CHANGE:
         query = request.GET.copy()
         for name in [name for name, value in query.items() if not value]:
             del query[name]
@@ -128,9 +111,3 @@ def _job_filter(wanted: LogParameters) -> dict[str, Any]:
     if wanted.job_name and wanted.job_name not in {choice.name for choice in choices}:
         choices.append(JobChoice(wanted.job_name, "0"))
     return {"job_choices": choices, "too_many_jobs": more}
-
-
-def page_window(page: int, pages: int) -> range:
-    """Return the (at most five) page numbers shown around ``page``."""
-    first = max(1, min(page - WINDOW // 2, pages - WINDOW + 1))
-    return range(first, min(pages, first + WINDOW - 1) + 1)

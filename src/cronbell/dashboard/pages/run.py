@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
+from ninja import Schema
+from pydantic import BeforeValidator
 
+from cronbell.clock import SYSTEM_CLOCK
 from cronbell.dashboard.access import administrators_only
+from cronbell.dashboard.pages.live import NO_CHANGE, live_part, page_window, wants_part
+from cronbell.dashboard.parameters import BadParameterError, Page, SearchText, read_query
 from cronbell.dashboard.request_preview import preview
 from cronbell.dashboard.words import reason_text
 from cronbell.dispatch.request import Request
 from cronbell.errors import CronbellError
-from cronbell.runlog import backfilling, queries
+from cronbell.runlog import backfilling, listings, queries
 from cronbell.runlog.models import Run
 from cronbell.runlog.reasons import explain
 from cronbell.states import Kind, Reason, Status, is_final
 
-ITEMS_SHOWN = 200
+ITEMS_PER_PAGE = 25
 LINES_SHOWN = 500
 PERCENT = 100
-NO_CHANGE = 204
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,31 +51,71 @@ class Event:
     tone: str = "quiet"
 
 
+class Result(StrEnum):
+    """What the items may be narrowed to."""
+
+    FAILED = "failed"
+    OK = "ok"
+
+
+class ItemParameters(Schema):
+    """What may stand in the query string of a run's page: which of its items are shown."""
+
+    page: Page = 1
+    result: Annotated[
+        Result | None, BeforeValidator(lambda value: None if value == "" else value)
+    ] = None
+    text: SearchText = ""
+
+
 @require_safe
 @administrators_only
 def run_page(request: HttpRequest, run_id: int) -> HttpResponse:
     """Show one run; while it goes on the page keeps itself current."""
     run = _run(run_id)
-    items = queries.run_items(run, ITEMS_SHOWN)
+    faults: dict[str, str] = {}
+    try:
+        wanted = read_query(ItemParameters, request.GET.dict())
+    except BadParameterError as error:
+        wanted, faults = ItemParameters(), error.problems
+    before, after = listings.neighbours(run)
     context = {
         "run": run,
         "nav": "logs",
         "page_title": _("Run %(id)s") % {"id": run.pk},
         "active": not is_final(Status(run.status)),
+        "now": SYSTEM_CLOCK.now(),
         "events": timeline(run),
         "request_preview": _request(run),
-        "items": items,
+        "answer": pretty(run.body),
         "log_lines": queries.run_log_lines(run, LINES_SHOWN),
         "lines_shown": LINES_SHOWN,
-        "items_shown": ITEMS_SHOWN,
         "percent": _percent(run),
         "nonce": secrets.token_urlsafe(16),
         "fillings": backfilling.filled(run),
+        "before": before,
+        "after": after,
+        "faults": faults,
+    } | _items(run, wanted)
+    if wants_part(request, "run"):
+        return live_part(request, "cronbell/parts/run.html", context)
+    if wants_part(request, "items"):
+        return live_part(request, "cronbell/parts/items.html", context)
+    return render(request, "cronbell/run.html", context, status=400 if faults else 200)
+
+
+def _items(run: Run, wanted: ItemParameters) -> dict[str, Any]:
+    ok = None if wanted.result is None else wanted.result is Result.OK
+    found = listings.items_page(
+        run, ok=ok, text=wanted.text.strip(), page=wanted.page, limit=ITEMS_PER_PAGE
+    )
+    return {
+        "wanted": wanted,
+        "items": found,
+        "pages": found.pages,
+        "page": found.page,
+        "window": page_window(found.page, found.pages),
     }
-    template = "cronbell/run.html"
-    if request.headers.get("HX-Target") == "run":
-        template = "cronbell/parts/run.html"
-    return render(request, template, context)
 
 
 @require_safe
@@ -82,6 +129,28 @@ def run_notice(request: HttpRequest, run_id: int) -> HttpResponse:
     response = render(request, "cronbell/parts/notice.html", {"run": run, "active": active})
     response.headers["HX-Trigger"] = "cronbell-refresh"
     return response
+
+
+def pretty(body: str) -> str:
+    """Return an answer as people read it: JSON with line breaks, anything else as it came.
+
+    It is left as it came, too, where the same values would not come back: a name given twice, a
+    figure that is no number, a text that is none.
+    """
+    try:
+        parsed = json.loads(body, object_pairs_hook=_named_once)
+        text = json.dumps(parsed, indent=2, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (ValueError, RecursionError):
+        return body
+    return text
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name given twice")
+    return found
 
 
 def timeline(run: Run) -> list[Event]:

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.dashboard.access import administrators_only
+from cronbell.dashboard.pages.live import SEE_OTHER
 from cronbell.dashboard.request_preview import preview
 from cronbell.dashboard.words import not_run_here
 from cronbell.domain import request_key
@@ -25,7 +26,6 @@ from cronbell.runlog.windows import run_now_word
 from cronbell.states import Kind
 
 _NONCE = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
-SEE_OTHER = 303
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

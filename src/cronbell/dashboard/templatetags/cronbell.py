@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
@@ -12,18 +13,22 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext_lazy
 
 from cronbell.clock import iso
+from cronbell.dashboard.charts import Bar
 from cronbell.dashboard.preferences import named_zone, viewer_zone
-from cronbell.dashboard.words import failure_text, reason_text
+from cronbell.dashboard.words import failure_text, reason_text, schedule_sentence
 from cronbell.runlog.models import KIND_CHOICES, STATUS_CHOICES, Run
 from cronbell.runlog.shape import details_text
+from cronbell.runlog.statistics import Mark, Spread
 from cronbell.states import Status
 
 register = template.Library()
 register.filter("details_text", details_text)
 register.filter("reason_text", reason_text)
 register.filter("failure_text", failure_text)
+register.filter("schedule_sentence", schedule_sentence)
 
 # Colour is never alone: each status has a shape and its word.
 BADGES = {
@@ -40,6 +45,16 @@ BADGES = {
 }
 WORDS = dict(STATUS_CHOICES)
 KIND_WORDS = dict(KIND_CHOICES)
+# Django's own Korean has no short ones.
+WEEKDAYS = (
+    pgettext_lazy("day of the week", "Mon"),
+    pgettext_lazy("day of the week", "Tue"),
+    pgettext_lazy("day of the week", "Wed"),
+    pgettext_lazy("day of the week", "Thu"),
+    pgettext_lazy("day of the week", "Fri"),
+    pgettext_lazy("day of the week", "Sat"),
+    pgettext_lazy("day of the week", "Sun"),
+)
 MINUTE, HOUR, DAY = 60, 3600, 86400
 TENTHS_BELOW = 10
 _SIGNED_OFFSET = re.compile(r"[+-]\d+")
@@ -88,12 +103,59 @@ def instant(
     own = named_zone(job_zone) or UTC if job_zone else UTC
     shown = viewer_zone(context["request"]) or own
     return format_html(
-        '<time datetime="{}" title="{}">{} <span class="zone">{}</span></time>',
+        '<time datetime="{}" title="{}">{} <span class="zone">{}</span>{}</time>',
         iso(value),
         f"{_local(value, own, exact=True)} {zone_name(value, own)} · {iso(value)}",
         _local(value, shown, exact=exact),
         zone_name(value, shown),
+        _for_ears(value, own, shown),
     )
+
+
+def _for_ears(value: datetime, own: tzinfo, shown: tzinfo) -> SafeString | str:
+    """Write the instant in the job's zone for who can't hover, where that is another time."""
+    if value.astimezone(own).utcoffset() == value.astimezone(shown).utcoffset():
+        return ""
+    local = f"{_local(value, own, exact=False)} {zone_name(value, own)}"
+    return format_html('<span class="hidden"> ({})</span>', local)
+
+
+@register.simple_tag(takes_context=True)
+def moment(
+    context: RequestContext, value: datetime | None, job_zone: str = "", *, own: bool = False
+) -> SafeString | str:
+    """Write an instant as people say it, ``Mon 23 Nov 09:00``, in the viewer's zone.
+
+    Args:
+        context: the template's, with ``request``.
+        value: aware; None is written as a dash.
+        job_zone: IANA name of the job's zone; empty for UTC.
+        own: in the job's zone instead of the viewer's.
+    """
+    if value is None:
+        return "–"
+    jobs = named_zone(job_zone) or UTC if job_zone else UTC
+    shown = jobs if own else viewer_zone(context["request"]) or jobs
+    local = value.astimezone(shown)
+    # Translators: a date format of Django's; @ is where the day of the week goes.
+    words = date_format(local, _("@ j M H:i")).replace("@", str(WEEKDAYS[local.weekday()]))
+    if local.second:
+        words += f":{local.second:02d}"
+    return format_html(
+        '<time datetime="{}" title="{}">{} <span class="zone">{}</span>{}</time>',
+        iso(value),
+        f"{_local(value, jobs, exact=True)} {zone_name(value, jobs)} · {iso(value)}",
+        words,
+        zone_name(value, shown),
+        "" if own else _for_ears(value, jobs, shown),
+    )
+
+
+@register.simple_tag(takes_context=True)
+def viewer_zone_name(context: RequestContext, job_zone: str = "") -> str:
+    """Return the name of the zone times are shown in: the browser's, else the job's."""
+    zone = viewer_zone(context["request"])
+    return str(zone) if zone is not None else job_zone or "UTC"
 
 
 def _local(value: datetime, zone: tzinfo, *, exact: bool) -> str:
@@ -128,14 +190,16 @@ def timespan(value: timedelta | float | None) -> str:
         figure = f"{seconds:.1f}" if seconds < TENTHS_BELOW else f"{int(seconds)}"
         return sign + _("%(n)s s") % {"n": figure}
     if seconds < HOUR:
-        return sign + _pair(_("%(a)s min %(b)s s"), seconds, MINUTE, 1)
+        return sign + _pair(_("%(a)s min %(b)s s"), _("%(n)s min"), seconds, MINUTE, 1)
     if seconds < DAY:
-        return sign + _pair(_("%(a)s h %(b)s min"), seconds, HOUR, MINUTE)
-    return sign + _pair(_("%(a)s d %(b)s h"), seconds, DAY, HOUR)
+        return sign + _pair(_("%(a)s h %(b)s min"), _("%(n)s h"), seconds, HOUR, MINUTE)
+    return sign + _pair(_("%(a)s d %(b)s h"), _("%(n)s d"), seconds, DAY, HOUR)
 
 
-def _pair(words: str, seconds: float, big: int, small: int) -> str:
+def _pair(words: str, whole_words: str, seconds: float, big: int, small: int) -> str:
     whole, rest = divmod(int(seconds), big)
+    if not rest // small:
+        return whole_words % {"n": f"{whole:,}"}
     return words % {"a": f"{whole:,}", "b": rest // small}
 
 
@@ -148,6 +212,93 @@ def soon(value: datetime, now: datetime) -> str:
     if seconds < HOUR:
         return _("in %(time)s") % {"time": _("%(n)s min") % {"n": int(seconds) // MINUTE}}
     return _("in %(time)s") % {"time": timespan(seconds)}
+
+
+@register.simple_tag
+def ago(value: datetime, now: datetime) -> str:
+    """Write roughly how long ago something was; it changes at most once a minute."""
+    seconds = (now - value).total_seconds()
+    if seconds < MINUTE:
+        return _("less than a minute ago")
+    if seconds < HOUR:
+        return _("%(time)s ago") % {"time": _("%(n)s min") % {"n": int(seconds) // MINUTE}}
+    return _("%(time)s ago") % {"time": timespan(seconds)}
+
+
+@register.simple_tag
+def countdown(value: datetime, now: datetime) -> SafeString:
+    """Write how long until ``value``; the static script counts the last hour down by seconds."""
+    words = soon(value, now)
+    return format_html(
+        '<span class="countdown" role="timer" aria-label="{}" data-until="{}">{}</span>',
+        words,
+        iso(value),
+        words,
+    )
+
+
+@register.filter
+def roughly(value: timedelta) -> str:
+    """Write a length of time to the minute where it is that long: it need not be told every s."""
+    seconds = value.total_seconds()
+    if MINUTE <= seconds < HOUR:
+        return _("%(n)s min") % {"n": int(seconds) // MINUTE}
+    return timespan(value)
+
+
+@register.filter
+def age(value: datetime, now: datetime) -> str:
+    """Write roughly how long it is from ``value`` to now; it changes at most once a minute."""
+    return roughly(now - value) if now - value >= timedelta(minutes=1) else _("under a minute")
+
+
+@register.simple_tag(takes_context=True)
+def square_words(context: RequestContext, mark: Mark, job_zone: str) -> str:
+    """Say what a square of a run's history stands for."""
+    zone = viewer_zone(context["request"]) or named_zone(job_zone) or UTC
+    at = (mark.started_at or mark.scheduled_at).astimezone(zone)
+    return f"{mark.id}: {status_word(mark.status)}, {at:%Y-%m-%d %H:%M}"
+
+
+@register.simple_tag
+def bar_words(bar: Bar, what: str) -> str:
+    """Say what a day's bar of a trend stands for."""
+    day, figures = date_format(bar.day, "Y-m-d"), bar.figures
+    if what == "outcomes":
+        words = {"day": day, "succeeded": figures.succeeded, "failed": figures.failed}
+        return _("%(day)s: %(succeeded)s succeeded, %(failed)s failed") % words
+    spread = figures.duration if what == "durations" else figures.lateness
+    if spread is None:
+        return _("%(day)s: no run") % {"day": day}
+    words = {"day": day, "median": timespan(spread.median), "most": timespan(spread.most)}
+    return _("%(day)s: half within %(median)s, 95 in 100 within %(most)s") % words
+
+
+@register.filter
+def median(spread: Spread | None) -> str:
+    """Write what half of the runs stay within."""
+    return timespan(None if spread is None else spread.median)
+
+
+@register.filter
+def percent(share: float | None) -> str:
+    """Write a share as ``99.5%``; rounded down, so that 100% means all."""
+    if share is None:
+        return "–"
+    tenths = int(share * 1000)
+    return f"{tenths // 10}%" if tenths % 10 == 0 else f"{tenths / 10:.1f}%"
+
+
+@register.filter
+def json_text(value: object) -> str:
+    """Write a stored JSON value as JSON."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+@register.filter
+def thousands(number: int) -> str:
+    """Write a whole number with its thousands apart."""
+    return f"{number:,}"
 
 
 @register.simple_tag(takes_context=True)

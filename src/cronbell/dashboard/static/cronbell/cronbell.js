@@ -1,11 +1,12 @@
-// What the pages do beyond HTML: live update while the tab is seen, the run-now dialog, and
-// telling the server the viewer's time zone. Without this file every page still works.
+// What the pages do beyond HTML: live update while the tab is seen, dialogs, counting down to the
+// next fire, and telling the server the viewer's time zone. Without this file every page works.
 (() => {
   "use strict";
   const POLL_MILLISECONDS = 5000;
   const YEAR_SECONDS = 365 * 24 * 3600;
   const VERSION_HEADER = "X-Cronbell-Version";
-  let version = "";
+  const HOUR_SECONDS = 3600;
+  const versions = new Map();
 
   function reportZone() {
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -18,11 +19,13 @@
   }
 
   function busyReading() {
-    // Rows must not be exchanged under somebody who has opened or marked one.
+    // Nothing must be exchanged under somebody who has opened or marked it, or is writing in it.
     const selection = document.getSelection();
+    const focus = document.activeElement;
     return (
-      document.querySelector("#log details[open], dialog[open]") !== null ||
-      (selection !== null && !selection.isCollapsed)
+      document.querySelector("[data-live] details[open], dialog[open]") !== null ||
+      (selection !== null && !selection.isCollapsed) ||
+      (focus !== null && focus.matches("[data-live] input"))
     );
   }
 
@@ -30,29 +33,53 @@
     if (document.visibilityState !== "visible" || busyReading()) {
       return;
     }
-    for (const part of document.querySelectorAll("#log, #run[hx-get]")) {
+    for (const part of document.querySelectorAll("[data-live][hx-get]")) {
       window.htmx.trigger(part, "cronbell-poll");
+    }
+  }
+
+  function countDown() {
+    // The server writes minutes; the last hour is counted in figures, the same in each language.
+    if (document.visibilityState !== "visible") {
+      return;
+    }
+    for (const timer of document.querySelectorAll("[data-until]")) {
+      const seconds = Math.round((Date.parse(timer.dataset.until) - Date.now()) / 1000);
+      if (seconds >= 0 && seconds < HOUR_SECONDS) {
+        const rest = String(seconds % 60).padStart(2, "0");
+        timer.textContent = `${Math.floor(seconds / 60)}:${rest}`;
+      }
     }
   }
 
   document.addEventListener("DOMContentLoaded", () => {
     const changed = reportZone();
+    countDown();
+    window.setInterval(countDown, 1000);
     if (!window.htmx) {
       return;
     }
     const dialog = document.getElementById("dialog");
     const body = document.body;
     body.addEventListener("htmx:configRequest", (event) => {
-      if (event.detail.target.id === "log" && version) {
-        event.detail.headers[VERSION_HEADER] = version;
+      if (event.detail.elt.matches("[data-live]")) {
+        // What the viewer chose since the part was made is in the address.
+        event.detail.path = location.pathname + location.search;
+      }
+      const known = versions.get(event.detail.target.id);
+      if (known) {
+        event.detail.headers[VERSION_HEADER] = known;
       }
     });
     body.addEventListener("htmx:afterRequest", (event) => {
       const sent = event.detail.xhr && event.detail.xhr.getResponseHeader(VERSION_HEADER);
-      version = sent || version;
+      if (sent) {
+        versions.set(event.detail.target.id, sent);
+      }
     });
+    body.addEventListener("htmx:afterSwap", countDown);
     body.addEventListener("htmx:afterSwap", (event) => {
-      if (dialog && event.detail.target.id === "dialog-body") {
+      if (dialog && !dialog.open && event.detail.target.id === "dialog-body") {
         dialog.showModal();
       }
     });
