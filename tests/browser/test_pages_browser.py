@@ -91,8 +91,8 @@ def test_items_are_filtered_in_place_and_the_address_can_be_shared(page: Page, d
 
 def test_a_run_is_followed_to_its_end(page: Page, demo: Demo):
     run = demo.runs["running"]
-    run.items.create(record_id="rec-good", ok=True)
-    run.items.create(record_id="rec-bad", ok=False, error="no answer")
+    run.items.create(job=run.job, record_id="rec-good", ok=True)
+    run.items.create(job=run.job, record_id="rec-bad", ok=False, error="no answer")
     page.goto(f"/admin/runs/{run.pk}")
     expect(page.locator("#run")).to_contain_text("3 / 12")
     page.click("#items-failed")

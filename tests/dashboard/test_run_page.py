@@ -147,6 +147,7 @@ def drained(make_run):
     run = make_run(status="partial", items_total=60, items_failed=20)
     for number in range(60):
         run.items.create(
+            job=run.job,
             record_id=f"rec-{number:02d}", ok=number % 3 != 0, http_status=200,
             error="" if number % 3 else "no <answer>", body={"verdict": "승인"},
         )  # fmt: skip

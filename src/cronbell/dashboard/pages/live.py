@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -10,6 +11,8 @@ from django.template.loader import render_to_string
 
 VERSION_HEADER = "X-Cronbell-Version"
 NO_CHANGE = 204
+# What forms carry is new each time and says nothing that a viewer sees.
+ONE_TIME = re.compile(r'name="(csrfmiddlewaretoken|nonce)" value="[^"]*"')
 SEE_OTHER = 303
 
 
@@ -24,7 +27,7 @@ def live_part(request: HttpRequest, template: str, context: dict[str, Any]) -> H
     What is not exchanged keeps its focus and its place.
     """
     html = render_to_string(template, context, request)
-    version = hashlib.sha256(html.encode()).hexdigest()[:16]
+    version = hashlib.sha256(ONE_TIME.sub("", html).encode()).hexdigest()[:16]
     if request.headers.get(VERSION_HEADER) == version:
         return HttpResponse(status=NO_CHANGE)
     response = HttpResponse(html)
