@@ -78,6 +78,7 @@ async def engine(target: str, jobs: int, concurrency: int, folder: Path) -> dict
     from cronbell.config.loader import load
     from cronbell.dispatch import Dispatcher, PyreqwestTransport
     from cronbell.engine.loop import Runner, RunnerSettings
+    from cronbell.engine.memory import set_aside
 
     await asyncio.to_thread(call_command, "migrate", "runlog", database="runlog", verbosity=0)
     file = folder / "vercel.json"
@@ -101,6 +102,7 @@ async def engine(target: str, jobs: int, concurrency: int, folder: Path) -> dict
         Dispatcher(transport, secret=SECRET, allowed_hosts=config.allowed_hosts),
         clock=clock,
         settings=RunnerSettings(concurrency=concurrency),
+        loaded=set_aside,  # as the engine's own process does
     )
     stop = asyncio.Event()
     task = asyncio.create_task(runner.run(stop))

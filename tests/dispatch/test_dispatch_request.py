@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec import structs
 from pyreqwest.http import Url
 
 from cronbell.dispatch import AttemptCall, BadRequestError, build_request
@@ -42,7 +43,7 @@ def test_a_request_has_vercels_headers_and_ours_in_this_order():
 
 def test_every_attempt_has_the_same_key_and_its_own_number():
     first, second = (
-        dict(build_request(SPEC, replace(CALL, attempt=number), secret=None).headers)
+        dict(build_request(SPEC, structs.replace(CALL, attempt=number), secret=None).headers)
         for number in (1, 2)
     )
 
@@ -59,7 +60,7 @@ def test_without_a_secret_there_is_no_authorization_at_all(secret):
 
 
 def test_a_dry_run_says_so_and_a_real_one_does_not():
-    dry = build_request(SPEC, replace(CALL, dry_run=True), secret=None)
+    dry = build_request(SPEC, structs.replace(CALL, dry_run=True), secret=None)
     real = build_request(SPEC, CALL, secret=None)
 
     assert set(dry.headers) - set(real.headers) == {("X-Cronbell-Dry-Run", "true")}
@@ -110,7 +111,7 @@ def test_a_schedule_that_no_header_can_carry_is_refused(value):
 @pytest.mark.parametrize("key", ["", "a\r\nX-Evil: 1", "키", "\0"])
 def test_a_key_that_no_header_can_carry_is_refused(key):
     with pytest.raises(BadRequestError, match="key"):
-        build_request(SPEC, replace(CALL, key=key), secret=None)
+        build_request(SPEC, structs.replace(CALL, key=key), secret=None)
 
 
 def test_a_request_does_not_show_the_secret_when_it_is_printed():

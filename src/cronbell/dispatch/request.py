@@ -46,8 +46,7 @@ class BadRequestError(CronbellError):
     code = "bad-request"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptCall:
+class AttemptCall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One try at a run, as far as the request depends on it.
 
     Attributes:

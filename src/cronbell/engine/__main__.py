@@ -19,6 +19,7 @@ from cronbell.clock import SYSTEM_CLOCK
 from cronbell.config.loader import Config
 from cronbell.config.secrets import secrets_from_env
 from cronbell.dispatch import Dispatcher, PyreqwestTransport
+from cronbell.engine.memory import set_aside
 from cronbell.engine.watch import Watcher
 from cronbell.errors import CronbellError, describe
 from cronbell.server.lifeline import SUPERVISED, end_with_parent
@@ -81,6 +82,7 @@ async def _serve(config: Config, watcher: Watcher, *, grace: float, lease: float
         target=config.target,
         watcher=watcher,
         dispatcher_for=dispatcher_for,
+        loaded=set_aside,
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -78,6 +78,7 @@ class Runner:
         watcher: tells when the configuration files changed; None where they are not watched.
         dispatcher_for: makes the dispatcher of a changed configuration (its hosts may differ).
         rng: spreads retries.
+        loaded: called after a configuration was put into force.
         lease_time: whose clock judges leases; the store's unless ``clock`` is a made-up one.
     """
 
@@ -93,6 +94,7 @@ class Runner:
         watcher: Watcher | None = None,
         dispatcher_for: Callable[[Config], Dispatcher] | None = None,
         rng: random.Random | None = None,
+        loaded: Callable[[], None] = lambda: None,
         lease_time: LeaseTime | None = None,
     ) -> None:
         self.settings = settings or RunnerSettings()
@@ -100,6 +102,7 @@ class Runner:
         self.directory = directory
         self.watcher = watcher
         self.dispatcher_for = dispatcher_for
+        self.loaded = loaded
         self._changed: Config | None = None
         self._target = target
         self._generation = 0
@@ -108,9 +111,7 @@ class Runner:
         self._behind = False
         self._configured = specs
         self.specs: dict[int, JobSpec] = {}
-        owner = f"{socket.gethostname()[:24]}:{os.getpid()}:{secrets.token_hex(8)}"
-        store = RunStore(owner)
-        self.writer = Writer(store, clock, prepare=self._prepare)
+        self.writer = Writer(RunStore(_new_owner()), clock, prepare=self._prepare)
         self.planner = Planner()
         self.heartbeats = Heartbeats(self.writer, clock)
         in_hand: dict[int, int] = {}
@@ -185,6 +186,7 @@ class Runner:
         known = [(job.pk, spec, to_micros(job.cursor_at)) for job, spec in jobs]
         self.planner.load(known)
         self.heartbeats.load(known)
+        self.loaded()
 
     async def _follow(self) -> None:
         """Take over what ``cronbell apply`` or another runner has brought into force."""
@@ -388,6 +390,10 @@ class Runner:
             await self.keeper.leave()
         await self.writer.stop()
         log.info("runner %s has stopped", self.keeper.id)
+
+
+def _new_owner() -> str:
+    return f"{socket.gethostname()[:24]}:{os.getpid()}:{secrets.token_hex(8)}"
 
 
 def _generation() -> int:

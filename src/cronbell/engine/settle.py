@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from cronbell.clock import Clock
 from cronbell.dispatch import retry_delay
@@ -40,8 +41,7 @@ STOPPING_SECONDS = 2.0
 QUEUING = frozenset({Overlap.QUEUE_ONE, Overlap.QUEUE_ALL})
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(NamedTuple):
     """The run is over."""
 
     row: FinishRow
@@ -50,8 +50,7 @@ class Finish:
     awaited: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(NamedTuple):
     """The run is tried again at ``row.available_at``."""
 
     row: ReleaseRow

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+import msgspec
 from django.db import connections, transaction
 
 from cronbell.domain import Overlap
 from cronbell.runlog.models import Run
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import (
+    changed,
     execute,
     fetch,
     groups_parameter,
@@ -32,6 +34,8 @@ SYNCHRONOUS = {True: "PRAGMA synchronous = FULL", False: "PRAGMA synchronous = N
 
 FIRE_OWN = 3
 FINISH_OWN = 4
+FIRST_ATTEMPT = 1
+FIRST_TERM = 1
 
 
 class FireRow(NamedTuple):
@@ -214,14 +218,33 @@ class RunStore:
         parameter = groups_parameter(rows, FIRE_OWN)
         if any(row.overlap == Overlap.CANCEL_RUNNING for row in rows):
             execute(connection, "replace", [parameter, now])
-        written = fetch(
-            connection,
-            "record_fires",
-            [parameter, now, now, now, self.owner, lease_expires_at],
+        (before,) = fetch(connection, "last_id", [])[0]
+        execute(
+            connection, "record_fires", [parameter, now, now, now, self.owner, lease_expires_at]
         )
-        moved = {row[0] for row in fetch(connection, "advance_cursors", [parameter])}
-        runs = [Claimed(*row) for row in written]
-        return Recorded(moved, [run for run in runs if run.term])
+        started = self._started(rows, now, lease_expires_at, before)
+        jobs = {row.job_id for row in rows}
+        moved = changed(connection, "advance_cursors", [parameter], len(jobs))
+        return Recorded(jobs if moved is None else moved, started)
+
+    def _started(
+        self, rows: Sequence[FireRow], now: int, lease_expires_at: int, before: int
+    ) -> list[Claimed]:
+        by_key = {row.key: row for row in rows if row.start}
+        if not by_key:
+            return []
+        ((text,),) = fetch(
+            connections[self.using], "started", [lease_expires_at, self.owner, before]
+        )
+        return [
+            Claimed(
+                run_id, row.job_id, key, dry_run=False, scheduled_at=row.scheduled_at,
+                queued_at=now, deadline_at=row.deadline_at, attempt=FIRST_ATTEMPT,
+                term=FIRST_TERM, at_most_once=row.at_most_once,
+            )
+            for run_id, key in msgspec.json.decode(text or "[]")
+            if (row := by_key.get(key)) is not None
+        ]  # fmt: skip
 
     def claim(self, limit: int, now: int, lease_expires_at: int) -> list[Claimed]:
         """Take up to ``limit`` pending runs, oldest first."""
@@ -254,7 +277,8 @@ class RunStore:
         """End runs and keep their items; return the ids that were this owner's to end."""
         connection = connections[self.using]
         parameter = groups_parameter(rows, FINISH_OWN)
-        ended = {row[0] for row in fetch(connection, "finish", [parameter, self.owner])}
+        found = changed(connection, "finish", [parameter, self.owner], len(rows))
+        ended = {row.id for row in rows} if found is None else found
         kept = [item for item in items if item.run_id in ended]
         if kept:
             execute(connection, "record_items", [rows_parameter(kept)])

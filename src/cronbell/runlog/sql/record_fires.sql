@@ -113,5 +113,3 @@ SELECT
 FROM decided
 WHERE TRUE
 ON CONFLICT DO NOTHING
-RETURNING id, job_id, key, dry_run, scheduled_at, queued_at, deadline_at, attempt, lease_term,
-    at_most_once
