@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -42,11 +42,20 @@ AT_ONCE = signal.SIGQUIT  # PostgreSQL's word for "no need to save anything"
 
 
 class Server:
-    """One PostgreSQL server; use it as a context manager."""
+    """One PostgreSQL server; use it as a context manager.
 
-    def __init__(self, programs: Path, plan: Plan) -> None:
+    Args:
+        programs: the folder of its programs.
+        plan: where it listens.
+        settings: in place of those of ``SETTINGS`` or beside them.
+    """
+
+    def __init__(
+        self, programs: Path, plan: Plan, *, settings: Mapping[str, str] | None = None
+    ) -> None:
         self.programs = programs
         self.plan = plan
+        self.settings = {**SETTINGS, **(settings or {})}
         self.folder = Path(tempfile.mkdtemp(prefix="cronbell-pg-"))
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -89,7 +98,9 @@ class Server:
         )
 
     def _start(self) -> None:
-        options = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        options = [
+            part for name, value in self.settings.items() for part in ("-c", f"{name}={value}")
+        ]
         with (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 [
