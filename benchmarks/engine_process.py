@@ -22,7 +22,6 @@ TICKS = os.sysconf("SC_CLK_TCK")
 PROC = Path("/proc")
 # Where the name of the program ends, which may hold blanks, the numbers begin with the third.
 UTIME, STIME, CHILDREN_UTIME, CHILDREN_STIME = 11, 12, 13, 14
-PARENT = 1
 
 
 class NotReadyError(Exception):
@@ -86,6 +85,8 @@ def running_engine(
         toml: of ``cronbell.toml``.
         patience: seconds until it must be up.
     """
+    if sys.platform != "linux":
+        sys.exit("this benchmark needs Linux: it reads processor time and memory from /proc")
     dropped = {"DATABASE_URL", "DJANGO_SETTINGS_MODULE"}
     environment = {name: value for name, value in os.environ.items() if name not in dropped} | {
         "CRONBELL_DATA": str(folder / "data"),

@@ -22,10 +22,10 @@ from cronbell.dispatch import Dispatcher
 from cronbell.domain import JobSpec
 from cronbell.engine.executors.embedded import EmbeddedExecutor
 from cronbell.engine.keeper import Keeper
-from cronbell.engine.memory import give_back
 from cronbell.engine.planner import Planner
 from cronbell.engine.pool import Pool
 from cronbell.engine.settle import Settler
+from cronbell.engine.trimming import give_back
 from cronbell.engine.watch import Watcher
 from cronbell.engine.writer import Writer
 from cronbell.runlog.applying import (
