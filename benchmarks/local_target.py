@@ -1,11 +1,14 @@
-"""A local nginx that answers every call at once: the limit a runner is measured against."""
+"""Local targets: an nginx that answers every call at once, and one that takes its time."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,3 +70,47 @@ def _wait_until_up(port: int) -> None:
                 return
         SYSTEM_CLOCK.sleep(0.02)
     sys.exit("nginx did not come up")
+
+
+@contextmanager
+def answering_after(seconds: float) -> Iterator[str]:
+    """Answer every call so much later, however many there are at once; give the base URL.
+
+    It runs on a thread of its own in a process that does nothing else, so that what it takes is
+    not taken from whoever is measured.
+    """
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="slow-target", daemon=True)
+    thread.start()
+    listening = asyncio.run_coroutine_threadsafe(_listen(seconds), loop)
+    server = listening.result(READY_SECONDS)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        asyncio.run_coroutine_threadsafe(_end(server), loop).result(READY_SECONDS)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(READY_SECONDS)
+        loop.close()
+
+
+async def _listen(seconds: float) -> asyncio.Server:
+    body = ANSWER.encode()
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    answer = f"{head}\r\n".encode() + body
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                await SYSTEM_CLOCK.wait(seconds)
+                writer.write(answer)
+        writer.close()
+
+    return await asyncio.start_server(serve, "127.0.0.1", 0, backlog=4096)
+
+
+async def _end(server: asyncio.Server) -> None:
+    server.close()
+    ours = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in ours:
+        task.cancel()
+    await asyncio.gather(*ours, return_exceptions=True)

@@ -47,7 +47,7 @@ class Server:
     Args:
         programs: the folder of its programs.
         plan: where it listens.
-        settings: in place of the ones above.
+        settings: in place of those of ``SETTINGS`` or beside them.
     """
 
     def __init__(

@@ -34,7 +34,8 @@ def plan(
 ) -> None:
     """Show what the files would change in what is live: jobs added, changed, removed."""
     open_run_log(data)
-    from cronbell.runlog.jobs import difference_to_live, paused_jobs
+    from cronbell.runlog.applying import difference_to_live
+    from cronbell.runlog.jobs import paused_jobs
 
     difference = difference_to_live(read_files(config, target).jobs)
     paused = paused_jobs()
@@ -52,13 +53,13 @@ def apply(
     """Bring the files into force in one step; runners take them over within two seconds."""
     directory = open_run_log(data)
     from cronbell.clock import SYSTEM_CLOCK
-    from cronbell.runlog.jobs import difference_to_live, sync_jobs
+    from cronbell.runlog.applying import bring_into_force, difference_to_live
     from cronbell.runlog.wakeup import poke
 
     wanted = read_files(config, target)
     difference = difference_to_live(wanted.jobs)
     who = f"{getpass.getuser()} (command line)"
-    sync_jobs(wanted.jobs, SYSTEM_CLOCK.now(), target=wanted.target, applied_by=who)
+    bring_into_force(wanted.jobs, SYSTEM_CLOCK.now(), target=wanted.target, applied_by=who)
     poke(directory)
     print_json(as_dict(difference)) if json else _print(difference)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from cronbell.domain import JobSpec
 
@@ -51,12 +53,11 @@ class Difference:
 
 def plain_spec(spec: JobSpec) -> dict[str, Any]:
     """Return a definition as plain values, as it comes back from a JSON column."""
-    data = asdict(spec)
-    data["blackout"] = [{**window, "days": list(window["days"])} for window in data["blackout"]]
-    data["retry"]["retry_on"] = list(data["retry"]["retry_on"])
-    for name in ("dialect", "dst_gap", "dst_repeat", "overlap", "catch_up", "delivery"):
-        data[name] = str(data[name])
-    return data
+    plain: dict[str, Any] = msgspec.to_builtins(spec)
+    # It leaves tuples as they are.
+    plain["blackout"] = [{**window, "days": list(window["days"])} for window in plain["blackout"]]
+    plain["retry"]["retry_on"] = list(plain["retry"]["retry_on"])
+    return plain
 
 
 def compare(live: Mapping[str, PlainSpec], wanted: Sequence[JobSpec]) -> Difference:

@@ -28,8 +28,14 @@ from cronbell.engine.session import prepare_connection
 from cronbell.engine.settle import Settler
 from cronbell.engine.watch import Watcher
 from cronbell.engine.writer import Writer
+from cronbell.runlog.applying import (
+    InForce,
+    bring_into_force,
+    let_go_of_pages,
+    rows_in_force,
+)
 from cronbell.runlog.backfilling import feed
-from cronbell.runlog.jobs import live_configuration, live_jobs, spec_of, sync_jobs
+from cronbell.runlog.jobs import live_configuration, spec_from
 from cronbell.runlog.lease_time import LeaseTime, lease_time_for
 from cronbell.runlog.models import Job
 from cronbell.runlog.store import FireRow, Recorded, RunStore
@@ -171,31 +177,33 @@ class Runner:
         now = self.clock.micros()
         target, who = self._target, self.keeper.id
 
-        def sync(_store: RunStore) -> tuple[dict[str, Job], int]:
-            jobs = sync_jobs(self._configured, from_micros(now), target=target, applied_by=who)
+        def sync(_store: RunStore) -> tuple[dict[str, InForce], int]:
+            jobs = bring_into_force(
+                self._configured, from_micros(now), target=target, applied_by=who
+            )
             return jobs, _generation()
 
         jobs, self._generation = await self.writer.submit(sync)
-        by_name = {spec.name: spec for spec in self._configured}
-        self._put_into_force([(job, by_name[name]) for name, job in jobs.items()])
+        await self._put_into_force([(jobs[spec.name], spec) for spec in self._configured])
 
-    def _put_into_force(self, jobs: list[tuple[Job, JobSpec]]) -> None:
+    async def _put_into_force(self, jobs: list[tuple[InForce, JobSpec]]) -> None:
         self.specs.clear()
-        self.specs.update({job.pk: spec for job, spec in jobs})
+        self.specs.update({job.id: spec for job, spec in jobs})
         self.executor.dispatcher.warm(spec for _, spec in jobs if not spec.heartbeat)
-        known = [(job.pk, spec, to_micros(job.cursor_at)) for job, spec in jobs]
+        known = [(job.id, spec, job.cursor) for job, spec in jobs]
         self.planner.load(known)
         self.heartbeats.load(known)
-        self.loaded()
+        await self.writer.submit(lambda _store: let_go_of_pages())
+        await asyncio.to_thread(self.loaded)
 
     async def _follow(self) -> None:
         """Take over what ``cronbell apply`` or another runner has brought into force."""
 
-        def read(_store: RunStore) -> tuple[list[tuple[Job, JobSpec]], int]:
-            return [(job, spec_of(job)) for job in live_jobs().values()], _generation()
+        def read(_store: RunStore) -> tuple[list[tuple[InForce, JobSpec]], int]:
+            return [(job, spec_from(plain)) for job, plain in rows_in_force()], _generation()
 
         jobs, self._generation = await self.writer.submit(read)
-        self._put_into_force(jobs)
+        await self._put_into_force(jobs)
         await self.keeper.report_configuration(len(jobs), "")
         log.info("the configuration was changed elsewhere: %d jobs", len(jobs))
 

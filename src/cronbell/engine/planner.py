@@ -29,6 +29,8 @@ MICROS = 1_000_000
 # Seconds a fire may be late without counting as one that no runner was up for.
 GRACE = 60
 OVERLAP = Reason.OVERLAP.value
+ID_BITS = 40  # a million new jobs a day for three thousand years
+ID_MASK = (1 << ID_BITS) - 1
 
 
 @dataclass(slots=True)
@@ -52,7 +54,8 @@ class Planner:
 
     def __init__(self) -> None:
         self.jobs: dict[int, PlannedJob] = {}
-        self._heap: list[tuple[int, int]] = []
+        # Instant and job in one integer: half the memory of pairs, and quicker to compare.
+        self._heap: list[int] = []
         self._cold: list[PlannedJob] = []
 
     def load(self, jobs: Iterable[tuple[int, JobSpec, int]]) -> None:
@@ -81,7 +84,7 @@ class Planner:
 
     def next_due(self) -> int | None:
         """Return the epoch second of the earliest fire not yet planned."""
-        return self._heap[0][0] if self._heap else None
+        return self._heap[0] >> ID_BITS if self._heap else None
 
     def plan(self, now: int, limit: int, room: int = 0) -> list[FireRow]:
         """Take due jobs off the heap and return the rows that account for their fires.
@@ -95,10 +98,11 @@ class Planner:
         """
         rows: list[FireRow] = []
         for _ in range(limit):
-            if not self._heap or self._heap[0][0] * MICROS > now:
+            if not self._heap or (self._heap[0] >> ID_BITS) * MICROS > now:
                 break
-            due, job_id = heapq.heappop(self._heap)
-            job = self.jobs.get(job_id)
+            entry = heapq.heappop(self._heap)
+            due = entry >> ID_BITS
+            job = self.jobs.get(entry & ID_MASK)
             if job is None or job.due != due:
                 continue
             _warm(job)
@@ -140,7 +144,7 @@ class Planner:
         job.following, job.key = None, ""
         if job.due is not None:
             self._cold.append(job)
-            heapq.heappush(self._heap, (job.due, job_id))
+            heapq.heappush(self._heap, job.due << ID_BITS | job_id)
 
     def warm(self, limit: int) -> bool:
         """Work out what the next rows will need, while there is time; say whether more is left.

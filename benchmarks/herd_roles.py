@@ -1,0 +1,147 @@
+"""What the herd's processes do: the bare loop, a runner, and the look at what was recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections import deque
+from pathlib import Path
+
+from pyreqwest.client import ClientBuilder
+
+from cronbell.clock import SYSTEM_CLOCK, SystemClock, from_micros, to_micros
+from cronbell.testing.shifted import ShiftedClock
+
+SECRET = "only-for-this-benchmark"  # noqa: S105
+MICROS = 1_000_000
+# The jobs are read in just after this minute and due at the next one, which the runners' clocks
+# are moved to as soon as all are ready.
+READ_IN = 1_795_305_660 * MICROS  # 2026-11-22T00:01:00Z
+DUE = READ_IN + 60 * MICROS
+READY = "ready"
+COUNTERS = "ended"
+WIDTH = 8
+
+
+def percentile(values: list[float], share: float) -> float:
+    """Return the value below which ``share`` of the values lie."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+async def bare_loop(target: str, jobs: int, concurrency: int) -> dict[str, float]:
+    """Make as many calls with the client alone, from as many workers."""
+    client = ClientBuilder().runtime_multithreaded(enable=False).http1_only().no_proxy().build()
+    clock = SystemClock()
+    urls = deque(f"{target}/api/cron/job-{n:05}" for n in range(jobs))
+    lateness: list[float] = []
+
+    async def work() -> None:
+        while urls:
+            url = urls.popleft()
+            lateness.append((clock.micros() - begun) / 1000)
+            response = await client.get(url).bearer_auth(SECRET).build().send()
+            await response.bytes()
+
+    begun = clock.micros()
+    await asyncio.gather(*(work() for _ in range(concurrency)))
+    seconds = (clock.micros() - begun) / MICROS
+    await client.close()
+    return {
+        "seconds": seconds,
+        "p50_ms": percentile(lateness, 0.50),
+        "p99_ms": percentile(lateness, 0.99),
+    }
+
+
+class Ended:
+    """How many runs all runners have ended: a number for each in a file, which costs no lock."""
+
+    def __init__(self, folder: Path, number: int) -> None:
+        self._file = os.open(folder / COUNTERS, os.O_RDWR | os.O_CREAT)
+        self._place = number * WIDTH
+
+    def tell(self, ended: int) -> int:
+        """Put this runner's number down; return the sum of all."""
+        os.pwrite(self._file, ended.to_bytes(WIDTH, "little"), self._place)
+        size = os.fstat(self._file).st_size
+        found = os.pread(self._file, size, 0)
+        return sum(
+            int.from_bytes(found[place : place + WIDTH], "little")
+            for place in range(0, size, WIDTH)
+        )
+
+
+async def engine(
+    target: str, jobs: int, concurrency: int, folder: Path, number: int
+) -> dict[str, float]:
+    """Let a whole runner do it, or its share; say when everything was recorded.
+
+    It says that it is ready and is told, in microseconds of the machine's clock, when the jobs
+    are to be due.
+    """
+    import django
+
+    django.setup()
+    from cronbell.config.loader import load
+    from cronbell.dispatch import Dispatcher, PyreqwestTransport
+    from cronbell.engine.loop import Runner, RunnerSettings
+    from cronbell.engine.memory import set_aside
+
+    config = load(_vercel_json(folder, jobs, number), None, target=target)
+    transport = PyreqwestTransport()
+    clock = ShiftedClock()
+    clock.show(from_micros(READ_IN + MICROS))
+    runner = Runner(
+        config.jobs,
+        Dispatcher(transport, secret=SECRET, allowed_hosts=config.allowed_hosts),
+        clock=clock,
+        settings=RunnerSettings(concurrency=concurrency),
+        loaded=set_aside,  # as the engine's own process does
+    )
+    stop = asyncio.Event()
+    task = asyncio.create_task(runner.run(stop))
+    await runner.ready.wait()
+    sys.stdout.write(f"{READY}\n")
+    sys.stdout.flush()
+    due = int(await asyncio.to_thread(sys.stdin.readline))
+    clock.show(from_micros(DUE - (due - SYSTEM_CLOCK.micros())))
+    ended = Ended(folder, number)
+    while ended.tell(runner.pool._ended) < jobs:  # noqa: SLF001 - looks, does not touch
+        await clock.wait(0.005)
+    await runner.settler.drain()
+    recorded = SYSTEM_CLOCK.micros()
+    stop.set()
+    await task
+    await transport.close()
+    return {"recorded": recorded, "ended": runner.pool._ended}  # noqa: SLF001 - likewise
+
+
+def _vercel_json(folder: Path, jobs: int, number: int) -> Path:
+    file = folder / f"vercel-{number}.json"
+    crons = [{"path": f"/api/cron/job-{n:05}", "schedule": "* * * * *"} for n in range(jobs)]
+    file.write_text(json.dumps({"crons": crons}))
+    return file
+
+
+async def look(jobs: int) -> dict[str, float]:
+    """Read from the run log what happened; end the benchmark unless each fire ran once."""
+    import django
+
+    django.setup()
+    return await asyncio.to_thread(_look, jobs)
+
+
+def _look(jobs: int) -> dict[str, float]:
+    from cronbell.runlog.models import Run
+
+    # A second term would mean that it was claimed, and perhaps sent, a second time.
+    once = Run.objects.filter(status="success", scheduled_at=DUE, lease_term=1, attempt=1)
+    lateness = [(to_micros(started) - DUE) / 1000 for (started,) in once.values_list("started_at")]
+    called = once.values("job").distinct().count()
+    rows = Run.objects.count()
+    if not len(lateness) == called == rows == jobs:
+        sys.exit(f"{jobs} jobs were due; {len(lateness)} runs of {called} jobs, {rows} rows")
+    return {"p50_ms": percentile(lateness, 0.50), "p99_ms": percentile(lateness, 0.99)}
