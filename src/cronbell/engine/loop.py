@@ -373,6 +373,12 @@ class Runner:
 
     async def _shut_down(self, tasks: list[asyncio.Task[None]]) -> None:
         planner, *others = tasks
+        log.info(
+            "told to stop: %d calls are under way and have %.0f s to end; told again,"
+            " the runner ends at once",
+            self.pool.busy,
+            self.settings.grace_seconds,
+        )
         # Not cancelled: what it is recording now it may also have started.
         self._stopping = True
         self._poked.set()
