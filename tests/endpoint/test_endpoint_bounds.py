@@ -155,6 +155,8 @@ def test_a_thread_that_cannot_be_started_is_said_and_blocks_nothing(bench, monke
         {"lease_seconds": -1},
         {"lease_seconds": "30"},
         {"grace_seconds": float("nan")},
+        {"keep_days": 0},
+        {"keep_days": 36_501},
     ],
     ids=repr,
 )

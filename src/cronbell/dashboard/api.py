@@ -35,6 +35,7 @@ from cronbell.dashboard.answers import (
     in_service_language,
 )
 from cronbell.dashboard.api_again import router as again_router
+from cronbell.dashboard.api_jobs import router as jobs_router
 from cronbell.dashboard.drains_api import router as drains_router
 from cronbell.dashboard.log_shape import LogRow
 from cronbell.dashboard.parameters import LogParameters, problems
@@ -274,6 +275,7 @@ def nothing_at_all(request: HttpRequest) -> Any:
 
 
 api.add_router("", again_router)
+api.add_router("", jobs_router)
 api.add_router("", drains_router)
 api.add_router("", leftovers)
 

@@ -29,6 +29,7 @@ from cronbell.endpoint.identify import (
     latest_vercel_fire,
 )
 from cronbell.endpoint.keeper import Keeper
+from cronbell.endpoint.pruning import KEEP_DAYS, Pruner
 from cronbell.endpoint.receipt import (
     Full,
     Hold,
@@ -47,6 +48,7 @@ from cronbell.errors import ConfigError, StorageError
 log = logging.getLogger("cronbell.endpoint")
 
 METHODS = ("GET", "POST")
+LONGEST_KEEP_DAYS = 36_500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,14 +60,17 @@ class Limits:
             below the number of requests the server handles at once, so that pages stay quick.
         lease_seconds: after a crash, how long until another call may run the job again.
         grace_seconds: how long past ``max_duration`` a job that was told to stop is waited for.
+        keep_days: how long a receipt is kept after its end. Its key would run again after that, so
+            not less than the longest deadline of a run.
 
     Raises:
-        ConfigError: a number is not positive.
+        ConfigError: a number is not positive, or ``keep_days`` more than a hundred years.
     """
 
     threads: int = 16
     lease_seconds: float = 30.0
     grace_seconds: float = 3.0
+    keep_days: float = KEEP_DAYS
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -76,6 +81,11 @@ class Limits:
                 raise ConfigError(
                     f"the endpoint's {field.name} is {value!r}", hint="write a positive number"
                 )
+        if self.keep_days > LONGEST_KEEP_DAYS:
+            raise ConfigError(
+                f"the endpoint's keep_days is {self.keep_days!r}",
+                hint=f"write at most {LONGEST_KEEP_DAYS}",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +158,7 @@ class Endpoint:
         self._recorder = recorder or NullRecorder()
         self._clock = clock
         self._limits = limits or Limits()
+        self._pruner = Pruner(store, clock, timedelta(days=self._limits.keep_days))
         self._new_key = new_key
         self._latest_fire = latest_fire
         self._slots = threading.BoundedSemaphore(self._limits.threads)
@@ -288,6 +299,8 @@ class Endpoint:
         finally:
             self.keeper.remove(run)
             slot.release()
+        # Only now: neither the caller nor the next call waits for it.
+        self._pruner.after_a_call()
 
     def _not_started(self, run: Running, error: RuntimeError) -> Answer:
         log.error("%s: no thread could be started: %s", run.job.name, error)

@@ -6,6 +6,7 @@ Settings, all optional::
         "DATABASE": "default",   # the alias the receipts live in
         "RECORDER": "cronbell.runlog.recorder.RunLogRecorder",  # where that app is installed
         "THREADS": 16, "LEASE_SECONDS": 30, "GRACE_SECONDS": 3,
+        "KEEP_DAYS": 31,  # receipts, after their end
     }
 """
 
@@ -35,7 +36,8 @@ from cronbell.endpoint.registry import REGISTRY, Job
 from cronbell.errors import ConfigError
 
 SETTING = "CRONBELL_ENDPOINT"
-KEYS = frozenset({"DATABASE", "RECORDER", "THREADS", "LEASE_SECONDS", "GRACE_SECONDS"})
+LIMITS = frozenset({"THREADS", "LEASE_SECONDS", "GRACE_SECONDS", "KEEP_DAYS"})
+KEYS = LIMITS | {"DATABASE", "RECORDER"}
 RUN_LOG = "cronbell.runlog"
 RUN_LOG_RECORDER = "cronbell.runlog.recorder.RunLogRecorder"
 
@@ -64,11 +66,7 @@ def process_endpoint() -> Endpoint:
             f"{SETTING} has the unknown key {unknown[0]!r}",
             hint=f"known are {', '.join(sorted(KEYS))}",
         )
-    limits = {
-        key.lower(): chosen[key]
-        for key in ("THREADS", "LEASE_SECONDS", "GRACE_SECONDS")
-        if key in chosen
-    }
+    limits = {key.lower(): chosen[key] for key in LIMITS if key in chosen}
     return Endpoint(
         store=DjangoReceipts(chosen.get("DATABASE", DEFAULT_DB_ALIAS)),
         gate=Gate.from_env(os.environ),

@@ -234,6 +234,13 @@ class ReceiptStore(Protocol):
         """Return the receipt as it is now."""
         ...
 
+    def prune(self, before: datetime, most: int) -> int:
+        """Delete receipts that ended before an instant, at most so many; return how many.
+
+        One that is running is never among them, however old.
+        """
+        ...
+
     def transaction(self) -> AbstractContextManager[None]:
         """Run the block in one transaction of the application's database; roll back if it raises.
 

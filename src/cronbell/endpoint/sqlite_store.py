@@ -39,6 +39,7 @@ CREATE TABLE receipt (
 ) STRICT;
 CREATE UNIQUE INDEX receipt_key ON receipt (job, dry_run, key);
 CREATE UNIQUE INDEX receipt_one_running ON receipt (job, dry_run) WHERE state = 'running';
+CREATE INDEX receipt_finished ON receipt (finished_at);
 """
 COLUMNS = "id, key, state, attempt, owner, term, lease_expires_at, http_status, answer"
 BY_KEY = f"SELECT {COLUMNS} FROM receipt WHERE job = ? AND dry_run = ? AND key = ?"  # noqa: S608
@@ -67,6 +68,10 @@ RENEW = (
 SETTLE = (
     "UPDATE receipt SET state = ?, http_status = ?, answer = ?, finished_at = ?,"
     " lease_expires_at = NULL WHERE id = ? AND owner = ? AND term = ? AND state = 'running'"
+)
+PRUNE = (
+    "DELETE FROM receipt WHERE id IN (SELECT id FROM receipt WHERE finished_at < ?"
+    " AND state <> 'running' ORDER BY finished_at LIMIT ?)"
 )
 
 
@@ -134,6 +139,11 @@ class SqliteReceipts:
         """Return the receipt as it is now."""
         with self._connected() as connection:
             return _receipt(connection.execute(BY_ID, (hold.id,)).fetchone())
+
+    def prune(self, before: datetime, most: int) -> int:
+        """Delete receipts that ended before an instant, at most so many; return how many."""
+        with self._writing() as connection:
+            return connection.execute(PRUNE, (to_micros(before), most)).rowcount
 
     def transaction(self) -> NoReturn:
         """Refuse: see the class."""

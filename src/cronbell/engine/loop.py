@@ -24,6 +24,7 @@ from cronbell.engine.keeper import Keeper
 from cronbell.engine.listen import listen_forever
 from cronbell.engine.planner import Planner
 from cronbell.engine.pool import Pool
+from cronbell.engine.rewind import Rewinder
 from cronbell.engine.session import prepare_connection
 from cronbell.engine.settle import Settler
 from cronbell.engine.watch import Watcher
@@ -52,6 +53,9 @@ WARM_CHUNK = 100
 HOLD_SECONDS = 1.0
 # A change is live within two seconds: seen within this, read, and taken over before the next plan.
 WATCH_SECONDS = 0.5
+# Between two looks for jobs that a wrong clock has left standing still, in polls: each goes through
+# all jobs there are.
+REWIND_POLLS = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,9 +116,8 @@ class Runner:
         self._changed: Config | None = None
         self._target = target
         self._generation = 0
-        self._stopping = False
+        self._stopping = self._behind = False
         self._recording: set[asyncio.Task[None]] = set()
-        self._behind = False
         self._configured = specs
         self.specs: dict[int, JobSpec] = {}
         self.writer = Writer(RunStore(_new_owner()), clock, prepare=self._prepare)
@@ -136,6 +139,7 @@ class Runner:
             lease_seconds=self.settings.lease_seconds,
             lease_time=lease_time or lease_time_for(clock),
         )
+        self.rewinder = Rewinder(self.writer, self.planner, clock, self.keeper.clocks)
         self.pool = Pool(
             self.writer,
             self.settler,
@@ -161,6 +165,7 @@ class Runner:
             self._every(self.settings.lease_seconds / 3, self.keeper.renew),
             self._every(self.settings.poll_seconds, self._rescue),
             self._every(self.settings.poll_seconds, self._look_at_heartbeats),
+            self._every(self.settings.poll_seconds * REWIND_POLLS, self.rewinder.look),
             self._every(WATCH_SECONDS, self._watch),
             self._hear_pokes(),
             listen_forever(self._poked.set, self.clock),
@@ -383,6 +388,12 @@ class Runner:
 
     async def _shut_down(self, tasks: list[asyncio.Task[None]]) -> None:
         planner, *others = tasks
+        log.info(
+            "told to stop: %d calls are under way and have %.0f s to end; told again,"
+            " the runner ends at once",
+            self.pool.busy,
+            self.settings.grace_seconds,
+        )
         # Not cancelled: what it is recording now it may also have started.
         self._stopping = True
         self._poked.set()

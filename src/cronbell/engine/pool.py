@@ -80,6 +80,11 @@ class Pool:
         self._low_water = 0
         self._maybe_more = False
 
+    @property
+    def busy(self) -> int:
+        """How many runs are being executed now."""
+        return self._busy
+
     def wake(self) -> None:
         """Say that there may be pending runs."""
         self._wake.set()

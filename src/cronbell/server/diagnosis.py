@@ -23,6 +23,7 @@ from cronbell.schedule.zones import tzdata_version
 CONNECT_SECONDS = 3.0
 MICROS = 1_000_000
 MOST_APART = 2 * MICROS
+MOST_RECORDED_AHEAD = 60 * MICROS
 LEAST_FREE_BYTES = 256 * 1024 * 1024
 
 
@@ -150,6 +151,7 @@ def run_log(clock: Clock) -> Iterator[Finding]:
             return
         yield Finding(f"database {alias}", ok=True, detail=connection.vendor)
     yield _clocks(clock)
+    yield _cursors(clock)
     state = runner_state(clock.now())
     seen = iso(state.seen_at) if state.seen_at else "never"
     yield Finding(
@@ -181,6 +183,23 @@ def _clocks(clock: Clock) -> Finding:
         " more than 5 s the one further from the database's clock stands aside"
         if wrong
         else "",
+    )
+
+
+def _cursors(clock: Clock) -> Finding:
+    """See that no job is recorded further than now: it would stand still until then."""
+    from cronbell.runlog.rewinding import ahead_of  # noqa: PLC0415 - after django.setup()
+
+    ahead = ahead_of(clock.micros(), MOST_RECORDED_AHEAD)
+    if not ahead:
+        return Finding("recorded", ok=True, detail="no job further than now")
+    name, cursor = ahead[0]
+    return Finding(
+        "recorded",
+        ok=False,
+        detail=f"{len(ahead)} jobs further than now; {name} up to {iso(from_micros(cursor))}",
+        remedy="a clock was ahead, or this machine's is behind: see to its time synchronisation;"
+        " a running runner lets jobs fire again as far as nothing ran early",
     )
 
 

@@ -81,7 +81,7 @@ class Supervisor:
         self._told = threading.Event()
 
     def run(self, host: str, port: int) -> int:
-        """Run until a signal comes; return the exit code."""
+        """Run until a signal comes; return the exit code, 1 if a child had to be killed."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         web, *rest = self.children
@@ -139,24 +139,30 @@ class Supervisor:
 
     def _stop(self) -> int:
         log.info("stopping: running calls have %.0f s to end", self.grace_seconds)
+        in_order = True
         for child in reversed(self.children):
             patience = WEB_GRACE_SECONDS if child is self.children[0] else self.grace_seconds + 5
-            self._end(child, patience)
-        return 0
+            in_order &= self._end(child, patience)
+        return 0 if in_order else 1
 
-    def _end(self, child: Child, patience: float) -> None:
+    def _end(self, child: Child, patience: float) -> bool:
+        """End a child; say whether it ended by itself."""
         process = child.process
         if process is None or process.poll() is not None:
-            return
+            return True
         process.terminate()
         give_up = self.clock.monotonic() + patience
         while process.poll() is None:
-            if self._signals > 1 or self.clock.monotonic() >= give_up:
-                log.warning("the %s process did not end in time and is killed", child.name)
-                process.kill()
+            told_again = self._signals > 1
+            if told_again or self.clock.monotonic() >= give_up:
+                why = "is ended at once" if told_again else "did not end in time and is killed"
+                log.warning("the %s process %s", child.name, why)
+                # Its group, which is its own session's: the web process has workers.
+                os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-                return
+                return False
             self.clock.sleep(0.05)
+        return True
 
 
 def _reachable(host: str) -> str:

@@ -41,6 +41,8 @@ class Receipt(models.Model):
     class Meta:
         verbose_name = _("receipt")
         verbose_name_plural = _("receipts")
+        # Pruning asks for the oldest ends each minute.
+        indexes = [models.Index(fields=["finished_at"], name="receipt_finished")]
         constraints = [
             models.UniqueConstraint(fields=["job", "dry_run", "key"], name="receipt_key"),
             models.UniqueConstraint(

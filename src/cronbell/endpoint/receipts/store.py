@@ -73,6 +73,14 @@ class DjangoReceipts:
         with _explained():
             return _core(self._rows().filter(pk=hold.id).first())
 
+    def prune(self, before: datetime, most: int) -> int:
+        """Delete receipts that ended before an instant, at most so many; return how many."""
+        with _explained():
+            ended = self._rows().filter(finished_at__lt=before).exclude(state=Status.RUNNING.value)
+            oldest = list(ended.order_by("finished_at").values_list("pk", flat=True)[:most])
+            # Asked again in the DELETE: one of them may run again by now.
+            return ended.filter(pk__in=oldest).delete()[0] if oldest else 0
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Run the block in one transaction; roll back if it raises."""
