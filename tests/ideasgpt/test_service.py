@@ -29,6 +29,7 @@ JOBS = {
     "update-rankings": "0 0 * * *",
     "clean-data": "0 3 * * 0",
     "generate-ideas": "0 12 * * 1,4",
+    "verify-records": "*/5 * * * *",
 }
 
 
