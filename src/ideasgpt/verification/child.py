@@ -120,14 +120,11 @@ def read_pdf(stream: Any) -> dict[str, Any]:
     return {"text": "\f".join(texts), "problems": sorted(problems)}
 
 
-def main() -> None:
-    """Read what standard input holds, as the type named by the first argument."""
-    limit()
+def found_in(content_type: str, stream: Any) -> dict[str, Any]:
+    """Read a stream as the type named; whatever a parser raises, an answer."""
     try:
-        if sys.argv[1] == "application/pdf":
-            found = read_pdf(sys.stdin.buffer)
-        else:
-            found = read_text(sys.stdin.buffer.read())
+        pdf = content_type == "application/pdf"
+        found = read_pdf(stream) if pdf else read_text(stream.read())
     except MemoryError:
         found = {"text": "", "problems": ["too_costly"]}
     except Exception as error:  # noqa: BLE001 - whatever a parser raises, the document is at fault
@@ -136,7 +133,13 @@ def main() -> None:
     if len(found["text"]) > MOST_CHARACTERS:
         found["text"] = found["text"][:MOST_CHARACTERS]
         found["problems"].append("cut")
-    sys.stdout.write(json.dumps(found))
+    return found
+
+
+def main() -> None:
+    """Read what standard input holds, as the type named by the first argument."""
+    limit()
+    sys.stdout.write(json.dumps(found_in(sys.argv[1], sys.stdin.buffer)))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from django.contrib.auth.models import User
 from tests.ideasgpt.verification.hostile import CLAIM, TRUE
 from tests.ideasgpt.verification.obeying_model import ObeyingModel
 
-from ideasgpt.verification import service
+from ideasgpt.verification import child, documents, service
 from ideasgpt.verification.models import Record
 from ideasgpt.verification.storage import attach
 
@@ -45,3 +45,18 @@ def make():
         return made
 
     return record
+
+
+@pytest.fixture
+def read_here(monkeypatch):
+    """Read documents in this process, by the function that the child runs.
+
+    A child for each of a hundred documents would take most of the time. What its limits hold off
+    is in ``test_child.py``, which starts real ones.
+    """
+
+    def extract(file, content_type):
+        found = child.found_in(content_type, file)
+        return found["text"], tuple(found["problems"])
+
+    monkeypatch.setattr(documents, "extract", extract)

@@ -16,7 +16,7 @@ from ideasgpt.verification.models import Attachment, AuditEntry, Record, Standin
 from ideasgpt.verification.storage import UploadError, folder, path_of
 from ideasgpt.verification.verifying import verify
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "runlog"])
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("read_here")]
 FABRICATED = "Package: sesame-lib, Licence: MIT, as the seal below confirms"
 
 

@@ -23,7 +23,11 @@ from ideasgpt.verification.models import Record, Standing, Verdict
 from ideasgpt.verification.storage import folder
 from ideasgpt.verification.verifier import Decision
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "runlog"])
+# Those with a server of their own are transactional by it.
+pytestmark = [
+    pytest.mark.django_db(databases=["default", "runlog"]),
+    pytest.mark.usefixtures("read_here"),
+]
 APPROVED = Decision(status=Standing.APPROVED)
 
 
