@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
-from cronbell.drain.claim import idempotency_key, mark_changed, send_again
+from cronbell.drain.claim import idempotency_key, mark_changed, mark_handled, send_again
 from cronbell.drain.models import Stage
 from cronbell.errors import CronbellError
 from ideasgpt.verification.models import Attachment, AuditEntry, Record, Standing, Verdict
@@ -21,7 +21,8 @@ from ideasgpt.verification.verifier import Decision
 LEASE_SECONDS = 180.0  # longer than the longest verification
 VERIFIER = "verifier"
 REVIEWED = frozenset({Standing.APPROVED, Standing.REJECTED})
-DECIDED = frozenset({*REVIEWED, Standing.NEEDS_REVIEW, Standing.FAILED})
+FOUND = frozenset({*REVIEWED, Standing.NEEDS_REVIEW})  # what the verifier can come to
+DECIDED = frozenset({*FOUND, Standing.FAILED})
 
 
 class ReviewError(CronbellError):
@@ -68,6 +69,13 @@ def give_back_abandoned(now: datetime) -> int:
         return Record.objects.filter(
             verification_status=Standing.SUBMITTED.value, held_until__lte=now
         ).update(**_waits_again())
+
+
+def close_decided(now: datetime) -> int:
+    """Take out of the drain what was decided although the job did not live to hear it."""
+    decided = Record.objects.filter(verification_status__in=[one.value for one in FOUND])
+    with transaction.atomic():
+        return mark_handled(decided, now=now)
 
 
 def settle(

@@ -13,7 +13,8 @@ from tests.ideasgpt.verification.conftest import TOKEN
 from tests.ideasgpt.verification.hostile import CLAIM, TRUE
 
 from cronbell.clock import SYSTEM_CLOCK
-from cronbell.drain.claim import idempotency_key
+from cronbell.drain.claim import claim, finish, idempotency_key
+from cronbell.drain.models import Stage
 from cronbell.endpoint import JobContext
 from cronbell.endpoint.answer import worked
 from cronbell.errors import ConfigError, SecretError
@@ -143,6 +144,20 @@ def test_a_verification_that_died_is_taken_up_again_and_has_one_effect(run, make
     assert [one["recordId"] for one in body["results"]] == [str(record.pk)]
     assert standing.settle(record, dead, APPROVED, now=now, sample_percent=0) is None
     assert Verdict.objects.get().record_id == record.pk
+
+
+def test_what_was_decided_while_the_job_died_leaves_the_drain_without_being_sent_again(make):
+    record, now = make(), SYSTEM_CLOCK.now()
+    hold = claim(standing.waiting(), limit=1, owner="job", now=now, due=now, lease=180)
+    assert post(record.pk).status_code == 200
+    assert standing.close_decided(now) == 0  # a job may be about to settle it
+    undecided = make()
+    assert standing.close_decided(now + timedelta(seconds=181)) == 1
+    record.refresh_from_db()
+    undecided.refresh_from_db()
+    assert (record.drain_state, record.drain_owner) == (Stage.DONE, "")
+    assert undecided.drain_state == Stage.PENDING
+    assert not finish(hold[0], now=now)
 
 
 def test_the_same_key_gives_the_same_verdict_and_an_old_one_nothing(make, obeying):

@@ -70,6 +70,7 @@ def verify_records(context: JobContext) -> JobResult:
     service.service_token()
     if not context.dry_run:
         standing.give_back_abandoned(context.clock.now())
+        standing.close_decided(context.clock.now())
     result = drain.run(context)
     if not context.dry_run:
         standing.set_aside_failed(context.clock.now())
