@@ -36,7 +36,26 @@ def service_token() -> str:
     Raises:
         SecretError: it is too short, cannot be sent, or its file can be read by others.
     """
-    token = os.environ.get(TOKEN) or secret_from_file(Path(settings.CRONBELL_DATA_DIR) / TOKEN_FILE)
+    given = os.environ.get(TOKEN)
+    return _checked(given or secret_from_file(Path(settings.CRONBELL_DATA_DIR) / TOKEN_FILE))
+
+
+def check_settings() -> None:
+    """Look at every variable that is set; nothing is made or asked for that is missing.
+
+    Raises:
+        ConfigError: one of them is senseless; the batch size is the job's to read.
+        SecretError: the token cannot be used.
+    """
+    given = os.environ.get(TOKEN)
+    if given:
+        _checked(given)
+    if os.environ.get(ADDRESS):
+        address()
+    sample_percent()
+
+
+def _checked(token: str) -> str:
     try:
         check_secret(token)
     except SecretError as error:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from ideasgpt.verification.checks import says
 
 
 def line_with(value, documents):
     """Return the document and the line that hold a value, as a clever liar would quote them."""
     for document in documents:
         for line in document["text"].replace("\f", "\n").splitlines():
-            if value.casefold() in line.casefold():
+            if value.casefold() in line.casefold() or says(value, line):
                 return document["document_id"], line.strip()[:200]
     return documents[0]["document_id"], value  # made up
 
@@ -60,8 +63,9 @@ class ObeyingModel:
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
+                with contextlib.suppress(ConnectionError):  # who asked was killed
+                    self.end_headers()
+                    self.wfile.write(data)
 
             def log_message(self, *_words):
                 pass

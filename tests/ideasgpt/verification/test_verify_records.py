@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connections
 from django.test import Client
 from tests.ideasgpt.verification.conftest import TOKEN
 from tests.ideasgpt.verification.hostile import CLAIM, TRUE
@@ -15,11 +21,12 @@ from tests.ideasgpt.verification.hostile import CLAIM, TRUE
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.drain.claim import claim, finish, idempotency_key
 from cronbell.drain.models import Stage
+from cronbell.drain.settings import BatchSize
 from cronbell.endpoint import JobContext
 from cronbell.endpoint.answer import worked
 from cronbell.errors import ConfigError, SecretError
 from ideasgpt.verification import service, standing
-from ideasgpt.verification.jobs.verify_records import verify_records
+from ideasgpt.verification.jobs import verify_records as job
 from ideasgpt.verification.models import Record, Standing, Verdict
 from ideasgpt.verification.storage import folder
 from ideasgpt.verification.verifier import Decision
@@ -29,6 +36,7 @@ pytestmark = [
     pytest.mark.django_db(databases=["default", "runlog"]),
     pytest.mark.usefixtures("read_here"),
 ]
+CONFIG = Path(__file__).parents[3] / "vercel.json"
 APPROVED = Decision(status=Standing.APPROVED)
 
 
@@ -65,7 +73,7 @@ def run(live_server, monkeypatch):
 
     def start(**kwargs):
         context = JobContext("verify-records", **kwargs)
-        result = verify_records(context)
+        result = job.verify_records(context)
         return json.loads(worked(result, context.items, SYSTEM_CLOCK.now()).answer.body)
 
     return start
@@ -144,6 +152,28 @@ def test_a_verification_that_died_is_taken_up_again_and_has_one_effect(run, make
     assert [one["recordId"] for one in body["results"]] == [str(record.pk)]
     assert standing.settle(record, dead, APPROVED, now=now, sample_percent=0) is None
     assert Verdict.objects.get().record_id == record.pk
+
+
+def test_two_drains_at_once_ask_for_each_record_once(run, make, obeying, monkeypatch):
+    halved = replace(job.drain, batch=BatchSize(2))
+    monkeypatch.setattr(job, "drain", halved)  # so that neither takes all
+    wanted = [make().pk for _ in range(4)]
+    together = threading.Barrier(2)
+
+    def one():
+        together.wait(10)
+        try:
+            return run()["results"]  # missing where there was nothing to do
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as threads:
+        halves = [threads.submit(one) for _ in range(2)]
+        results = [result for half in halves for result in half.result()]
+    assert sorted(int(result["recordId"]) for result in results) == wanted
+    assert all(result["ok"] for result in results)
+    assert len(obeying.asked) == 4
+    assert sorted(Verdict.objects.values_list("record_id", flat=True)) == wanted
 
 
 def test_what_was_decided_while_the_job_died_leaves_the_drain_without_being_sent_again(make):
@@ -293,3 +323,16 @@ def test_senseless_settings_are_refused(monkeypatch, settings, tmp_path):
     made = service.service_token()
     path = tmp_path / "service-token"
     assert (path.read_text().strip(), path.stat().st_mode & 0o777) == (made, 0o600)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SERVICE_TOKEN", "short"), ("VERIFY_BATCH_SIZE", "0"), ("VERIFY_URL", "ftp://here")],
+)
+def test_a_senseless_setting_stops_the_start_with_a_word_on_what_to_do(process, name, value):
+    env = {"SERVICE_TOKEN": TOKEN, "PYTHONPATH": ":".join(sys.path), name: value}
+    start = "from ideasgpt.main import run; run()"
+    started = process(sys.executable, "-c", start, "up", "--config", CONFIG, env=env)
+    assert started.wait(60) == 1, started.output()
+    assert started.output().startswith(f"cronbell: {name}")
+    assert "Traceback" not in started.output()

@@ -24,7 +24,7 @@ BATCH = "VERIFY_BATCH_SIZE"
 CALL_SECONDS = 150.0
 CONCURRENCY = 4
 
-service.sample_percent()  # refused at the start, not in the middle of a night
+service.check_settings()  # refused at the start, not in the middle of a night
 
 
 def _send(hold: Hold, seconds: float) -> Reply:
