@@ -1,4 +1,4 @@
-"""What this machine has that some tests need: a browser, PostgreSQL, nginx, GNU gettext.
+"""What this machine has that some tests need: a browser, PostgreSQL, nginx, GNU gettext, Tesseract.
 
 A test that needs one asks ``require``. Where it is missing the test is skipped and the closing
 lines of the run say so; under ``CI=true`` it fails, so that CI can't pass by having less.
@@ -22,6 +22,7 @@ INSTALL = {
     "gettext": "apt-get install gettext",
     "openssl": "apt-get install openssl",
     "strace": "apt-get install strace",
+    "tesseract": "apt-get install tesseract-ocr tesseract-ocr-kor",
 }
 
 missing: Counter[str] = Counter()  # capability -> tests skipped for want of it
@@ -92,4 +93,5 @@ FINDERS: dict[str, Callable[[], Path | None]] = {
     "gettext": _program("xgettext"),
     "openssl": _program("openssl"),
     "strace": _program("strace"),
+    "tesseract": _program("tesseract"),
 }

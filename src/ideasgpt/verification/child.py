@@ -7,6 +7,7 @@ found goes to standard output as JSON. Its limits are set before anything is par
 from __future__ import annotations
 
 import json
+import os
 import resource
 import signal
 import sys
@@ -137,8 +138,15 @@ def found_in(content_type: str, stream: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Read what standard input holds, as the type named by the first argument."""
+    """Read what standard input holds, as the type named by the first argument.
+
+    For a picture this process becomes the program and the languages named next: its limits, and
+    the alarm, stay with it, and no second process outlives it.
+    """
     limit()
+    if sys.argv[1].startswith("image/"):
+        program, languages = sys.argv[2:]
+        os.execv(program, [program, "stdin", "stdout", "-l", languages])  # noqa: S606 - no shell
     sys.stdout.write(json.dumps(found_in(sys.argv[1], sys.stdin.buffer)))
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from ideasgpt.verification import ocr
+from ideasgpt.verification.child import MOST_CHARACTERS
 from ideasgpt.verification.models import Attachment
 from ideasgpt.verification.storage import path_of
 
@@ -46,10 +48,11 @@ def read(attachment: Attachment, identity: str) -> Document:
     with path_of(attachment.pk).open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != attachment.sha256:
             return Document(identity, "", ("file_changed",))
-        if attachment.content_type not in READABLE:
-            return Document(identity, "", ("image_without_text",))
         file.seek(0)
-        text, problems = extract(file, attachment.content_type)
+        if attachment.content_type in READABLE:
+            text, problems = extract(file, attachment.content_type)
+        else:
+            text, problems = recognise(file, attachment.content_type)
     if not text.strip() and not problems:
         problems = ("no_text",)
     return Document(identity, text, problems)
@@ -57,15 +60,44 @@ def read(attachment: Attachment, identity: str) -> Document:
 
 def extract(file: BinaryIO, content_type: str) -> tuple[str, tuple[str, ...]]:
     """Have a child read the text; its crash, its silence and its slowness are problems, too."""
+    code, said = _in_child(file, [content_type], {"LANG": "C.UTF-8"})
+    if code != 0:
+        return "", ("too_costly",)
+    try:
+        found = json.loads(said)
+        return str(found["text"]), tuple(map(str, found["problems"]))
+    except (ValueError, KeyError, TypeError):
+        return "", ("broken",)
+
+
+def recognise(file: BinaryIO, content_type: str) -> tuple[str, tuple[str, ...]]:
+    """Have the characters of a picture read by a child that becomes Tesseract, limits and all.
+
+    Where it is not installed the problem is ``install_`` and the name of the package.
+    """
+    program, missing = ocr.reader()
+    if missing:
+        return "", (f"install_{missing}",)
+    code, said = _in_child(file, [content_type, program, ocr.LANGUAGES], ocr.environment())
+    if code != 0:
+        return "", ("too_costly" if code < 0 else "broken",)
+    text = said.decode("utf-8", "replace")
+    return text[:MOST_CHARACTERS], ("cut",) if len(text) > MOST_CHARACTERS else ()
+
+
+def _in_child(
+    file: BinaryIO, arguments: list[str], environment: dict[str, str]
+) -> tuple[int, bytes]:
+    """Return a child's exit code, negative for a signal, and what it wrote."""
     with tempfile.TemporaryFile() as out:
         # -I: neither the environment nor the current folder has a say in what is imported. No
         # secret of ours is in its environment.
         child = subprocess.Popen(  # noqa: S603 - our own program, fixed arguments
-            [sys.executable, "-I", str(CHILD), content_type],
+            [sys.executable, "-I", str(CHILD), *arguments],
             stdin=file,
             stdout=out,
             stderr=subprocess.DEVNULL,
-            env={"LANG": "C.UTF-8"},
+            env=environment,
             cwd="/",
             start_new_session=True,
         )
@@ -79,11 +111,4 @@ def extract(file: BinaryIO, content_type: str) -> tuple[str, tuple[str, ...]]:
                     os.killpg(child.pid, signal.SIGKILL)
                 child.wait()
         out.seek(0)
-        said = out.read()
-    if code != 0:
-        return "", ("too_costly",)
-    try:
-        found = json.loads(said)
-        return str(found["text"]), tuple(map(str, found["problems"]))
-    except (ValueError, KeyError, TypeError):
-        return "", ("broken",)
+        return code, out.read()

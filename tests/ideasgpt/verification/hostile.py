@@ -167,7 +167,6 @@ BROKEN = {
     "cut_off": ("broken", lambda: true_pdf()[:300]),
     "only_a_head": ("broken", lambda: b"%PDF-1.7\n" + TRUE.encode()),
     "too_long": ("cut", lambda: TRUE.encode() + b"word " * 9000),
-    "png": ("image_without_text", lambda: b"\x89PNG\r\n\x1a\n" + b"\x00" * 64),
     "not_utf8": ("unreadable_encoding", lambda: TRUE.encode() + b"\xff\xfe\xff"),
 }
 
