@@ -18,6 +18,7 @@ from cronbell.drain.target import HttpTarget, Reply
 from cronbell.endpoint import JobContext, JobResult, cron_job
 from ideasgpt.ideas.jobs.words import service_text_later
 from ideasgpt.verification import service, standing
+from ideasgpt.verification.sweep import sweep
 
 NAME = "verify-records"
 BATCH = "VERIFY_BATCH_SIZE"
@@ -74,4 +75,5 @@ def verify_records(context: JobContext) -> JobResult:
     result = drain.run(context)
     if not context.dry_run:
         standing.set_aside_failed(context.clock.now())
+        sweep(context.clock.now())
     return result
