@@ -10,7 +10,7 @@ from cronbell.server.settings import *  # noqa: F403
 from cronbell.server.settings import INSTALLED_APPS as CRONBELL_APPS
 from cronbell.server.settings import LOCALE_PATHS as CRONBELL_LOCALES
 
-INSTALLED_APPS = [*CRONBELL_APPS, "ideasgpt.ideas"]
+INSTALLED_APPS = [*CRONBELL_APPS, "ideasgpt.ideas", "ideasgpt.verification"]
 ROOT_URLCONF = "ideasgpt.urls"
 WSGI_APPLICATION = "ideasgpt.wsgi.application"
 LOCALE_PATHS = [Path(__file__).resolve().parent / "locale", *CRONBELL_LOCALES]

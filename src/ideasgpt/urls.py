@@ -6,12 +6,15 @@ from django.urls import include, path
 
 from ideasgpt.ideas import pages
 from ideasgpt.ideas.api import api
+from ideasgpt.verification.api import api as verification_api
 
 urlpatterns = [
     # Before Cronbell's, whose own "/" leads to the dashboard.
     path("", pages.ranking, name="ranking"),
     path("category/<slug:slug>", pages.category, name="category"),
     path("ideas/<int:idea_id>", pages.idea, name="idea"),
+    # Before Cronbell's, which answers for everything else under /api/admin/.
+    path("api/", verification_api.urls),
     path("", include("cronbell.server.urls")),
     path("api/", api.urls),
 ]

@@ -23,12 +23,15 @@ from ideasgpt.ideas.models import (
     Purchase,
 )
 from ideasgpt.llm import provider
+from ideasgpt.verification import service
+from ideasgpt.verification.jobs.verify_records import BATCH
 
 ROOT = Path(__file__).parents[2]
 JOBS = {
     "update-rankings": "0 0 * * *",
     "clean-data": "0 3 * * 0",
     "generate-ideas": "0 12 * * 1,4",
+    "verify-records": "*/5 * * * *",
 }
 
 
@@ -60,7 +63,10 @@ def test_the_sample_is_loaded_when_the_databases_are_ready(monkeypatch):
 @pytest.mark.parametrize("readme", ["README.md", "README.ko.md"])
 def test_the_readmes_name_the_variables_and_the_model(readme):
     text = (ROOT / readme).read_text(encoding="utf-8")
-    variables = (provider.KEY, provider.BASE_URL, provider.MODEL, provider.PRICE, provider.CHOICE)
+    variables = (
+        *(provider.KEY, provider.BASE_URL, provider.MODEL, provider.PRICE, provider.CHOICE),
+        *(service.TOKEN, service.ADDRESS, service.SAMPLE, BATCH),
+    )
     assert [name for name in variables if f"| `{name}` |" not in text] == []
     assert f"`{provider.DEFAULT_MODEL}`" in text
 

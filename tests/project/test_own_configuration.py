@@ -31,6 +31,7 @@ def test_our_files_are_valid_and_hold_the_jobs_with_their_schedules():
         "update-rankings": ("0 0 * * *", "UTC"),
         "clean-data": ("0 3 * * 0", "UTC"),
         "generate-ideas": ("0 12 * * 1,4", "UTC"),
+        "verify-records": ("*/5 * * * *", "UTC"),
     }
 
 

@@ -23,6 +23,7 @@ INSTALL = {
     "openssl": "apt-get install openssl",
     "strace": "apt-get install strace",
     "systemd": "apt-get install systemd",
+    "tesseract": "apt-get install tesseract-ocr tesseract-ocr-kor",
 }
 
 missing: Counter[str] = Counter()  # capability -> tests skipped for want of it
@@ -94,4 +95,5 @@ FINDERS: dict[str, Callable[[], Path | None]] = {
     "openssl": _program("openssl"),
     "strace": _program("strace"),
     "systemd": _program("systemd-analyze"),
+    "tesseract": _program("tesseract"),
 }

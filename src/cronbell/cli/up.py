@@ -44,7 +44,10 @@ def up(
     prepare_directory(directory)
     secret_source = provide_cron_secret(directory)
     password = prepare(directory)
-    target = target or os.environ.get("CRONBELL_TARGET") or _own_address(host, port)
+    own = _own_address(host, port)
+    if own:  # for jobs that call their own service
+        os.environ.setdefault("CRONBELL_OWN_URL", own)
+    target = target or os.environ.get("CRONBELL_TARGET") or own
     loaded = load(vercel_json, toml, target=target)
     _require_target(loaded)
     _announce(loaded, host, port, secret_source, password)

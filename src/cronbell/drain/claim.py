@@ -312,6 +312,24 @@ def try_again(records: Records, *, now: datetime) -> int:
     )
 
 
+def mark_handled(records: Records, *, now: datetime) -> int:
+    """Have records done whose effect is there though no drain settled them: it was killed before.
+
+    For applications that can tell by themselves. What a drain holds at the moment is left to it.
+
+    Returns:
+        How many there were.
+    """
+    return records.filter(_free(now)).update(
+        drain_state=Stage.DONE.value,
+        drain_owner="",
+        drain_lease_expires_at=None,
+        drain_settled_at=now,
+        drain_failures=0,
+        drain_error="",
+    )
+
+
 def backlog(qualifying: Qualifying, *, now: datetime) -> Backlog:
     """Count a backlog."""
     records = pending_records(qualifying)

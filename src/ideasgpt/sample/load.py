@@ -21,6 +21,7 @@ from cronbell.clock import SYSTEM_CLOCK
 from cronbell.errors import CronbellError
 from ideasgpt.ideas.models import Category, Idea
 from ideasgpt.sample.compose import compose
+from ideasgpt.sample.records import load_sample_records
 from ideasgpt.sample.words import SHELVES
 
 USER_PREFIX = "sample-"
@@ -172,6 +173,7 @@ def load_sample_if_empty() -> bool:
         ):
             return False
         load_sample(ideas=SMALL_IDEAS, purchases=SMALL_PURCHASES, claims=SMALL_CLAIMS)
+        load_sample_records(User.objects.filter(username__startswith=USER_PREFIX)[0])
     return True
 
 

@@ -1,0 +1,99 @@
+"""Claim, text ─► whether the text says so: rules that no model has a say in."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from calendar import month_name
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
+_BUSINESS = re.compile(r"(\d{3})-(\d{2})-(\d{5})")
+_WEIGHTS = (1, 3, 7, 1, 3, 7, 1, 3, 5)
+_LABELLED = re.compile(r"^[ \t*#-]*([^:=\n]{1,60}?)[ \t]*[:=][ \t]*(\S[^\n]{0,300})$", re.MULTILINE)
+_MONTHS = tuple(month_name[1:])  # English: this process sets no locale
+
+
+class Found(StrEnum):
+    """What the rules say of one claim."""
+
+    MATCH = "match"
+    MISSING = "missing"  # the text nowhere says it
+    MISMATCH = "mismatch"  # the text names the field and gives another value
+    IMPOSSIBLE = "impossible"  # no document could make it true
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One claim and what the rules found."""
+
+    field: str
+    found: Found
+
+
+def check(fields: dict[str, str], text: str) -> list[Check]:
+    """Judge every claim by the text of all documents together."""
+    return [Check(name, _judge(name, value, text)) for name, value in fields.items()]
+
+
+def normal(text: str) -> str:
+    """Return a text as it is compared: without case, width, and differences of blanks."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def says(value: str, text: str) -> bool:
+    """Say whether a text has a value in it, as whole words, in any usual way to write a date."""
+    there = normal(text)
+    return any(_has(there, normal(one)) for one in _ways(value))
+
+
+def _judge(name: str, value: str, text: str) -> Found:
+    if _impossible(value):
+        return Found.IMPOSSIBLE
+    if not says(value, text):
+        return Found.MISSING
+    given = [said for label, said in _LABELLED.findall(text) if normal(label) == normal(name)]
+    if given and not any(normal(said) in {normal(one) for one in _ways(value)} for said in given):
+        return Found.MISMATCH
+    return Found.MATCH
+
+
+def _has(text: str, value: str) -> bool:
+    # \b would not do: values begin and end with any character, and Korean particles follow words.
+    before = r"(?<![^\W_])" if value[:1].isalnum() else ""
+    after = r"(?![a-z0-9])" if value[-1:].isascii() and value[-1:].isalnum() else ""
+    return re.search(before + re.escape(value) + after, text) is not None
+
+
+def _impossible(value: str) -> bool:
+    if match := _DATE.fullmatch(value):
+        try:
+            date(*map(int, match.groups()))
+        except ValueError:
+            return True
+    elif match := _BUSINESS.fullmatch(value):
+        digits = [int(one) for one in "".join(match.groups())]
+        total = sum(map(int.__mul__, digits[:9], _WEIGHTS)) + digits[8] * 5 // 10
+        return (10 - total % 10) % 10 != digits[9]
+    return False
+
+
+def _ways(value: str) -> list[str]:
+    if match := _DATE.fullmatch(value):
+        year, month, day = map(int, match.groups())
+        if 1 <= month <= len(_MONTHS):
+            name = _MONTHS[month - 1]
+            return [
+                value,
+                f"{year}.{month:02}.{day:02}",
+                f"{year}. {month}. {day}",
+                f"{year}년 {month}월 {day}일",
+                f"{year}년 {month:02}월 {day:02}일",
+                f"{day} {name} {year}",
+                f"{name} {day}, {year}",
+            ]
+    if _BUSINESS.fullmatch(value):
+        return [value, value.replace("-", "")]
+    return [value]

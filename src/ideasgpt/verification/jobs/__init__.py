@@ -1,0 +1,1 @@
+"""The verification's scheduled jobs; importing this package publishes them."""
