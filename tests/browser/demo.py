@@ -7,9 +7,11 @@ import random
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib.auth.models import Group, User
 
+from cronbell.clock import iso
 from cronbell.domain import Dialect, JobSpec, Overlap, RetryPolicy
 from cronbell.runlog.jobs import sync_jobs
 from cronbell.runlog.models import Attempt, Item, Job, LogLine, Run, Runner
@@ -70,6 +72,7 @@ class Demo:
         past = (run for run in self._history() if run.scheduled_at < now - timedelta(minutes=1))
         history = sorted(past, key=lambda run: run.queued_at)
         Run.objects.bulk_create(history)
+        self.skipped = Run.objects.filter(status="skipped", reason="overlap").latest("id")
         self.runs = self._special()
         self._runners()
 
@@ -194,4 +197,9 @@ def addresses(demo: Demo) -> dict[str, str]:
         "run-running": f"/admin/runs/{runs['running'].pk}",
         "run-missed": f"/admin/runs/{runs['missed'].pk}",
         "settings": "/admin/settings",
+        "why-form": "/admin/why",
+        "why-skipped": "/admin/why?"
+        + urlencode({"job": "verify-records", "at": iso(demo.skipped.scheduled_at)}),
+        "why-not-due": "/admin/why?"
+        + urlencode({"job": "morning-digest", "at": iso(demo.now.replace(minute=7))}),
     }

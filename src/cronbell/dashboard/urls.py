@@ -17,6 +17,7 @@ from cronbell.dashboard.pages import (
     run_actions,
     run_now,
     settings,
+    why,
 )
 
 _pages = [
@@ -31,6 +32,7 @@ _pages = [
     path("jobs/<int:job_id>/pause", job.pause_job, name="pause"),
     path("jobs/<int:job_id>/resume", job.resume_job, name="resume"),
     path("settings", settings.settings_page, name="settings"),
+    path("why", why.why_page, name="why"),
     path("run-now", run_now.run_now, name="run-now"),
     path("ping-url", ping_url.ping_url, name="ping-url"),
     path("runs/<int:run_id>", run.run_page, name="run"),

@@ -290,6 +290,12 @@ def percent(share: float | None) -> str:
 
 
 @register.filter
+def iso_text(value: datetime) -> str:
+    """Write an instant as addresses carry it."""
+    return iso(value)
+
+
+@register.filter
 def json_text(value: object) -> str:
     """Write a stored JSON value as JSON."""
     return json.dumps(value, ensure_ascii=False)
