@@ -19,7 +19,8 @@ from cronbell.clock import iso
 from cronbell.dashboard.charts import Bar
 from cronbell.dashboard.preferences import named_zone, viewer_zone
 from cronbell.dashboard.words import failure_text, reason_text, schedule_sentence
-from cronbell.runlog.models import KIND_CHOICES, STATUS_CHOICES, Run
+from cronbell.domain import cost_text
+from cronbell.runlog.models import KIND_CHOICES, STATUS_CHOICES, Item, Run
 from cronbell.runlog.shape import details_text
 from cronbell.runlog.statistics import Mark, Spread
 from cronbell.states import Status
@@ -287,6 +288,16 @@ def percent(share: float | None) -> str:
         return "–"
     tenths = int(share * 1000)
     return f"{tenths // 10}%" if tenths % 10 == 0 else f"{tenths / 10:.1f}%"
+
+
+@register.filter
+def item_took(item: Item) -> str:
+    """Write how long an item took, and what it used, as far as it said."""
+    used = [] if item.microseconds is None else [timespan(item.microseconds / 1_000_000)]
+    if item.tokens is not None:
+        used.append(_("%(tokens)s tokens") % {"tokens": thousands(item.tokens)})
+    cost = cost_text(item.micromoney)
+    return " · ".join([*used, *([cost] if cost else [])]) or "–"
 
 
 @register.filter
