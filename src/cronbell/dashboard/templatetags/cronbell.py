@@ -106,11 +106,17 @@ def instant(
     return format_html(
         '<time datetime="{}" title="{}">{} <span class="zone">{}</span>{}</time>',
         iso(value),
-        f"{_local(value, own, exact=True)} {zone_name(value, own)} · {iso(value)}",
+        _hover(value, own),
         _local(value, shown, exact=exact),
         zone_name(value, shown),
         _for_ears(value, own, shown),
     )
+
+
+def _hover(value: datetime, own: tzinfo) -> str:
+    """Write the instant in the job's zone, and in UTC where that is another."""
+    local = f"{_local(value, own, exact=True)} {zone_name(value, own)}"
+    return local if own is UTC else f"{local} · {iso(value)}"
 
 
 def _for_ears(value: datetime, own: tzinfo, shown: tzinfo) -> SafeString | str:
@@ -145,7 +151,7 @@ def moment(
     return format_html(
         '<time datetime="{}" title="{}">{} <span class="zone">{}</span>{}</time>',
         iso(value),
-        f"{_local(value, jobs, exact=True)} {zone_name(value, jobs)} · {iso(value)}",
+        _hover(value, jobs),
         words,
         zone_name(value, shown),
         "" if own else _for_ears(value, jobs, shown),
