@@ -252,8 +252,11 @@ def addresses(demo: Demo) -> dict[str, str]:
         "records": "/admin/records",
         "drain": "/admin/records/verify-records",
         "record": f"/admin/record?job=verify-records&record={demo.letters[0].pk}",
-        "record-unknown": "/admin/record?job=verify-records&record=nobody",
         "retry": f"/admin/records/verify-records/retry?record={demo.letters[0].pk}",
+        "backfill": f"/admin/jobs/{jobs['update-rankings'].pk}/backfill?"
+        + urlencode({"since": iso(demo.now - 9 * DAY)}),
+        "rerun": f"/admin/runs/{runs['partial'].pk}/rerun",
+        "cancel-run": f"/admin/runs/{runs['running'].pk}/cancel",
         "why-form": "/admin/why",
         "why-skipped": "/admin/why?"
         + urlencode({"job": "verify-records", "at": iso(demo.skipped.scheduled_at)}),

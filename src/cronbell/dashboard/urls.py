@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 
 from cronbell.dashboard import preferences, sign_in
 from cronbell.dashboard.pages import (
+    backfills,
     home,
     job,
     jobs,
@@ -32,6 +33,8 @@ _pages = [
     path("jobs/<int:job_id>", job.job_page, name="job"),
     path("jobs/<int:job_id>/pause", job.pause_job, name="pause"),
     path("jobs/<int:job_id>/resume", job.resume_job, name="resume"),
+    path("jobs/<int:job_id>/backfill", backfills.backfill_page, name="backfill"),
+    path("backfills/<int:backfill_id>/<word>", backfills.change_backfill, name="change-backfill"),
     path("settings", settings.settings_page, name="settings"),
     path("why", why.why_page, name="why"),
     path("records", records.records_page, name="records"),
