@@ -62,6 +62,7 @@ def test_the_form_speaks_the_jobs_zone(admin, jobs):
     url = f"/admin/jobs/{jobs['digest'].pk}/backfill"
     hidden = form(page(admin, url, since="2026-10-01T09:00", until="2026-10-01T10:00"))
     assert hidden["since"] == "2026-10-01T00:00:00Z"
+    assert 'value="2026-10-01T09:00"' in page(admin, url, since="2026-10-01T00:00:00Z")
 
 
 def test_only_what_was_missed(admin, address, make_run):

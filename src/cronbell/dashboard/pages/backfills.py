@@ -86,7 +86,7 @@ def backfill_page(request: HttpRequest, job_id: int) -> HttpResponse:
     context = _listed(job) | {
         "nav": "jobs",
         "page_title": _("Backfill %(job)s") % {"job": job.name},
-        "form": form,
+        "form": form | _typed(job, wanted, form),
         "overlaps": [(overlap.value, words) for overlap, words in OVERLAPS.items()],
         "problem": problem,
         "found": found,
@@ -148,6 +148,15 @@ def _range(job: Job, form: dict[str, str]) -> backfilling.Range:
         overlap=overlap,
         missed_only=form["missed_only"] == "on",
     )
+
+
+def _typed(job: Job, wanted: backfilling.Range | None, form: dict[str, str]) -> dict[str, str]:
+    """Return the range as the form's fields have it: as the job's clock shows it."""
+    if wanted is None:
+        return {}
+    zone = named_zone(job.timezone) or UTC
+    shown = {"since": wanted.since} | ({"until": wanted.until} if form["until"] else {})
+    return {name: f"{at.astimezone(zone):%Y-%m-%dT%H:%M}" for name, at in shown.items()}
 
 
 def _read(text: str, zone: tzinfo) -> datetime:
