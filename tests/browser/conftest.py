@@ -11,10 +11,11 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.db import connections
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from tests.browser.demo import NAME, PASSWORD, Demo
+from tests.browser.demo import NAME, PASSWORD, Demo, demo_registry
 
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.domain import JobSpec
+from cronbell.endpoint.registry import REGISTRY
 from cronbell.runlog.jobs import sync_jobs
 from cronbell.runlog.models import Run, Runner
 
@@ -137,8 +138,11 @@ def shoot() -> Callable[[Page, str], None]:
 
 
 @pytest.fixture
-def demo(transactional_db, live_server) -> Iterator[Demo]:
-    """Return a service that has been at work for a month."""
+def demo(transactional_db, live_server, monkeypatch) -> Iterator[Demo]:
+    """Return a service that has been at work for a month, one of whose jobs is a drain."""
+    registry = demo_registry()
+    monkeypatch.setattr(REGISTRY, "_by_name", registry._by_name)
+    monkeypatch.setattr(REGISTRY, "_by_path", registry._by_path)
     yield Demo(SYSTEM_CLOCK.now())
     connections.close_all()
 

@@ -7,10 +7,17 @@ import random
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib.auth.models import Group, User
+from tests.drain.backlog.models import Letter
 
+from cronbell.clock import iso
 from cronbell.domain import Dialect, JobSpec, Overlap, RetryPolicy
+from cronbell.drain.drain import Drain
+from cronbell.drain.models import Stage
+from cronbell.drain.target import HttpTarget
+from cronbell.endpoint.registry import Registry, cron_job
 from cronbell.runlog.jobs import sync_jobs
 from cronbell.runlog.models import Attempt, Item, Job, LogLine, Run, Runner
 from cronbell.states import ACTIVE, Status
@@ -50,6 +57,15 @@ SPECS = [
 ]
 
 
+def demo_registry() -> Registry:
+    """Return the endpoints of the service: one drains letters."""
+    registry = Registry()
+    target = HttpTarget(f"{TARGET}/api/admin/records", token="a-token-nobody-must-see")
+    letters = Drain(name="letters", qualifying=Letter.objects.all, call=target)
+    cron_job("verify-records", max_duration=60, registry=registry)(letters.run)
+    return registry
+
+
 class Demo:
     """Fills both databases; ``runs`` names the runs the tests look at."""
 
@@ -70,8 +86,10 @@ class Demo:
         past = (run for run in self._history() if run.scheduled_at < now - timedelta(minutes=1))
         history = sorted(past, key=lambda run: run.queued_at)
         Run.objects.bulk_create(history)
+        self.skipped = Run.objects.filter(status="skipped", reason="overlap").latest("id")
         self.runs = self._special()
         self._runners()
+        self.letters = self._letters()
 
     def run(self, job: str, at: datetime, status: str = "success", **columns: Any) -> Run:
         self.number += 1
@@ -153,6 +171,7 @@ class Demo:
         Item.objects.bulk_create(
             Item(
                 run=run,
+                job=run.job,
                 record_id=f"rec-{number:04d}",
                 ok=number % 8 != 3,
                 http_status=200 if number % 8 != 3 else 0,
@@ -163,6 +182,42 @@ class Demo:
         )
         for number, words in enumerate(("60 records are due", "claimed 60", "8 left for later")):
             LogLine.objects.create(run=run, at=began + timedelta(seconds=number), message=words)
+
+    def _letters(self) -> list[Letter]:
+        """Fill the backlog: some wait, some are done, three were set aside; the last ones."""
+        now = self.now
+        waiting = [
+            Letter(drain_entered_at=now - timedelta(minutes=7 * number)) for number in range(1, 24)
+        ]
+        done = [
+            Letter(
+                drain_state=Stage.DONE.value, drain_entered_at=now - timedelta(minutes=90),
+                drain_settled_at=now - timedelta(minutes=number),
+            )
+            for number in range(1, 40)
+        ]  # fmt: skip
+        Letter.objects.bulk_create([*waiting, *done])
+        errors = (
+            "HTTP 500",
+            "HTTP 422: the attachment is not a PDF",
+            "The verifier's answer was no JSON: <html><head><title>502 Bad Gateway</title></head>",
+        )
+        dead = [
+            Letter.objects.create(
+                drain_state=Stage.DEAD.value, drain_failures=3, drain_term=3, drain_error=words,
+                drain_entered_at=now - 2 * DAY, drain_settled_at=now - number * DAY / 3,
+                drain_available_at=now - number * DAY / 3,
+            )
+            for number, words in enumerate(errors, start=1)
+        ]  # fmt: skip
+        runs = Run.objects.filter(job=self.jobs["verify-records"], status="success")
+        for run, error in zip(runs[:3], ("connect: nobody listens", "HTTP 500", ""), strict=True):
+            Item.objects.create(
+                run=run, job=run.job, record_id=str(dead[0].pk), ok=not error, error=error,
+                http_status=200, microseconds=1_340_000, tokens=1_812, micromoney=2_300,
+                body=None if error else {"verdict": "needs_review"},
+            )  # fmt: skip
+        return dead
 
     def _runners(self) -> None:
         Runner.objects.create(
@@ -194,4 +249,17 @@ def addresses(demo: Demo) -> dict[str, str]:
         "run-running": f"/admin/runs/{runs['running'].pk}",
         "run-missed": f"/admin/runs/{runs['missed'].pk}",
         "settings": "/admin/settings",
+        "records": "/admin/records",
+        "drain": "/admin/records/verify-records",
+        "record": f"/admin/record?job=verify-records&record={demo.letters[0].pk}",
+        "retry": f"/admin/records/verify-records/retry?record={demo.letters[0].pk}",
+        "backfill": f"/admin/jobs/{jobs['update-rankings'].pk}/backfill?"
+        + urlencode({"since": iso(demo.now - 9 * DAY)}),
+        "rerun": f"/admin/runs/{runs['partial'].pk}/rerun",
+        "cancel-run": f"/admin/runs/{runs['running'].pk}/cancel",
+        "why-form": "/admin/why",
+        "why-skipped": "/admin/why?"
+        + urlencode({"job": "verify-records", "at": iso(demo.skipped.scheduled_at)}),
+        "why-not-due": "/admin/why?"
+        + urlencode({"job": "morning-digest", "at": iso(demo.now.replace(minute=7))}),
     }

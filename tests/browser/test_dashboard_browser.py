@@ -109,6 +109,8 @@ def test_the_log_updates_itself_but_not_under_a_reader(open_page):
     copy("live-1", "came by itself " * 10)
     first = page.locator("tbody tr").first
     expect(first).to_contain_text("came by itself", timeout=ONE_POLL)
+    first.locator("summary").hover()
+    expect(first.locator("summary")).to_have_attribute("title", "came by itself " * 10)
     first.locator("summary").click()
     copy("live-2", "the second one")
     page.wait_for_timeout(6_000)  # longer than one round of polling

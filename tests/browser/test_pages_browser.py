@@ -6,7 +6,7 @@ import re
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.browser.demo import Demo
+from tests.browser.demo import DAY, Demo
 from tests.browser.test_every_page import sign_in
 
 from cronbell.runlog.models import Job, Run
@@ -124,3 +124,33 @@ def test_everything_works_without_javascript(browser, demo, live_server):
     page.locator("#page-next").click()
     expect(page.locator("#items tbody tr")).to_have_count(25)
     context.close()
+
+
+def test_new_pages_by_dialog(page: Page, demo: Demo):
+    late = demo.runs["late"]
+    page.goto(f"/admin/runs/{late.pk}")
+    page.click("#rerun")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Idempotency-Key")
+    dialog.get_by_role("button", name="Run again").click()
+    page.wait_for_url(re.compile(rf"/admin/runs/(?!{late.pk}$)\d+$"))
+    assert Run.objects.filter(origin=late).count() == 1
+    page.goto("/admin/records")
+    page.click("#drain-1")
+    letter = demo.letters[0]
+    page.click(f"#retry-{letter.pk}")
+    expect(dialog).to_contain_text("/api/admin/records")
+    expect(dialog).not_to_contain_text("a-token-nobody-must-see")
+    dialog.get_by_role("button", name="Try again").click()
+    expect(page.locator("#notices")).to_contain_text("1 record will be tried again")
+    expect(page.locator(f"#retry-{letter.pk}")).to_have_count(0)
+    page.goto(job_page(demo, "verify-records"))
+    page.click("#why")
+    page.fill("#why-at", "2020-01-01T00:00")
+    page.get_by_role("button", name="Find out").click()
+    expect(page.locator(".answer")).to_contain_text("verify-records")
+    page.goto(job_page(demo, "update-rankings") + "/backfill")
+    page.fill("#since", (demo.now - 3 * DAY).strftime("%Y-%m-%dT%H:%M"))
+    page.get_by_role("button", name="Show what it would do").click()
+    page.get_by_role("button", name="Start the backfill").click()
+    expect(page.locator("#backfills")).to_contain_text("going on")

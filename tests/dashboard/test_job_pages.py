@@ -275,7 +275,7 @@ def test_a_full_page_weighs_less_than_sixty_kilobytes(admin, runner, make_run):
         for at in [now - timedelta(hours=number)]
     ]  # fmt: skip
     Run.objects.bulk_create(runs)
-    for url in ("/admin/", URL, address(made, "job-00"), "/admin/settings"):
+    for url in ("/admin/", URL, address(made, "job-00"), "/admin/settings", "/admin/cron-logs"):
         for language in ("en", "ko"):
             admin.cookies["django_language"] = language
             assert len(admin.get(url).content) < 60_000, (url, language)

@@ -8,15 +8,18 @@ from django.views.generic import RedirectView
 
 from cronbell.dashboard import preferences, sign_in
 from cronbell.dashboard.pages import (
+    backfills,
     home,
     job,
     jobs,
     logs,
     ping_url,
+    records,
     run,
     run_actions,
     run_now,
     settings,
+    why,
 )
 
 _pages = [
@@ -30,7 +33,14 @@ _pages = [
     path("jobs/<int:job_id>", job.job_page, name="job"),
     path("jobs/<int:job_id>/pause", job.pause_job, name="pause"),
     path("jobs/<int:job_id>/resume", job.resume_job, name="resume"),
+    path("jobs/<int:job_id>/backfill", backfills.backfill_page, name="backfill"),
+    path("backfills/<int:backfill_id>/<word>", backfills.change_backfill, name="change-backfill"),
     path("settings", settings.settings_page, name="settings"),
+    path("why", why.why_page, name="why"),
+    path("records", records.records_page, name="records"),
+    path("records/<job>", records.drain_page, name="drain"),
+    path("record", records.record_page, name="record"),
+    path("records/<job>/retry", records.retry_page, name="retry"),
     path("run-now", run_now.run_now, name="run-now"),
     path("ping-url", ping_url.ping_url, name="ping-url"),
     path("runs/<int:run_id>", run.run_page, name="run"),

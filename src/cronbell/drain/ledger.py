@@ -62,14 +62,22 @@ class SetAside:
     cursor: str
 
 
-def standing(drain: Drain, *, now: datetime) -> Standing:
-    """Say how a drain stands at an instant."""
+def standing(drain: Drain, *, now: datetime, most: int | None = None) -> Standing:
+    """Say how a drain stands at an instant.
+
+    Args:
+        drain: which.
+        now: the instant.
+        most: count nothing further than this and one; None to count all there is.
+    """
     using = router.db_for_write(_model(drain))
     day = DrainDay.objects.using(using).filter(drain=drain.name, day=now.date()).first()
     target = drain.pace.target if drain.pace else drain.name
     pauses = TargetPause.objects.using(using).filter(target=target, until__gt=now)
     return Standing(
-        backlog=claims.backlog(drain.qualifying, now=now),
+        backlog=claims.backlog(drain.qualifying, now=now)
+        if most is None
+        else claims.glimpse(drain.qualifying, now=now, most=most),
         used={name: getattr(day, column, 0) for name, column in COLUMNS.items()},
         paused_until=pauses.values_list("until", flat=True).first(),
     )

@@ -86,6 +86,21 @@ class Reply:
         return self.error or (f"HTTP {self.status}" if self.status is not None else "")
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request for one record; always a ``POST``.
+
+    Attributes:
+        url: absolute.
+        headers: with the token, unless it is masked.
+        content: the body, JSON.
+    """
+
+    url: str
+    headers: dict[str, str] = field(repr=False)
+    content: bytes
+
+
 Caller: TypeAlias = Callable[[Hold, float], Reply]
 
 
@@ -138,15 +153,12 @@ class HttpTarget:
 
     def __call__(self, hold: Hold, seconds: float) -> Reply:
         """Send one record and read the answer, within ``seconds``; failures are replies too."""
-        content = msgspec.json.encode(self._body(hold.record))
-        headers = {"Content-Type": "application/json", "Idempotency-Key": hold.key}
-        if self._token:
-            headers["Authorization"] = f"Bearer {self._token}"
+        call = self.call_for(hold.record, hold.key)
         try:
             request = (
-                self._client.post(self._url)
-                .headers(headers)
-                .body_bytes(content)
+                self._client.post(call.url)
+                .headers(call.headers)
+                .body_bytes(call.content)
                 .timeout(timedelta(seconds=max(seconds, 0.001)))
                 .build_streamed()
             )
@@ -166,6 +178,19 @@ class HttpTarget:
             retry_after=retry_after(asked, self._clock.now()) if asked else None,
             usage=self._usage(parsed) if self._usage else Usage(),
         )
+
+    def call_for(self, record: Any, key: str, *, mask: str = "") -> Call:
+        """Return what is sent for a record.
+
+        Args:
+            record: the application's row.
+            key: its idempotency key.
+            mask: stands in the token's place, for people to read; empty for the token itself.
+        """
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+        if self._token:
+            headers["Authorization"] = f"Bearer {mask or self._token}"
+        return Call(self._url, headers, msgspec.json.encode(self._body(record)))
 
     @cached_property
     def _client(self) -> SyncClient:

@@ -194,6 +194,11 @@ def check_nonce(nonce: str) -> None:
         )
 
 
+def rerun_key(run: Run, nonce: str) -> str:
+    """Return the key of the run that does ``run`` again, for the click ``nonce``."""
+    return request_key(Kind.RERUN, run.job.name, f"{run.key}:{nonce}")
+
+
 def _check(run: Run) -> None:
     if not is_final(Status(run.status)):
         raise RerunError(
@@ -220,7 +225,7 @@ def _row(run: Run, nonce: str, actor: str, ahead: int, overlap: Overlap) -> Agai
     spec = spec_of(run.job)
     return AgainRow(
         job_id=run.job_id,
-        key=request_key(Kind.RERUN, run.job.name, f"{run.key}:{nonce}"),
+        key=rerun_key(run, nonce),
         kind=Kind.RERUN.value,
         dry_run=run.dry_run,
         scheduled_at=to_micros(run.scheduled_at),

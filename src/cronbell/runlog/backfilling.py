@@ -237,12 +237,15 @@ def progress(backfill: Backfill) -> dict[str, int]:
     return dict(counts.order_by().values_list("status", "n"))
 
 
+def state_of(backfill: Backfill) -> str:
+    """Return ``going on``, ``paused``, ``recorded`` (all fires have rows) or ``cancelled``."""
+    if backfill.ended_at is not None:
+        return "cancelled" if backfill.cancelled_by else "recorded"
+    return "paused" if backfill.paused_at else "going on"
+
+
 def shape(backfill: Backfill) -> dict[str, object]:
     """Return a backfill as API and command line show it."""
-    if backfill.ended_at is not None:
-        state = "cancelled" if backfill.cancelled_by else "recorded"
-    else:
-        state = "paused" if backfill.paused_at else "going on"
     return {
         "id": backfill.pk,
         "jobName": backfill.job.name,
@@ -251,7 +254,7 @@ def shape(backfill: Backfill) -> dict[str, object]:
         "overlap": backfill.overlap,
         "missedOnly": backfill.missed_only,
         "fires": backfill.fires,
-        "state": state,
+        "state": state_of(backfill),
         "runs": progress(backfill),
         "actor": backfill.actor,
         "createdAt": iso(backfill.created_at),

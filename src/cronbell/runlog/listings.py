@@ -21,6 +21,7 @@ YEAR_SECONDS = 366 * 24 * 3600
 RUNNERS_SHOWN = 20
 AT_WORK_SHOWN = 20
 LARGEST_ID = (1 << 63) - 1
+LONGEST_RECORD_ID = 255
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,8 @@ def sentences(moment: Moment, timezone: str) -> list[str]:
         timezone: local times are written in it.
     """
     said = [finding_text(finding, moment, timezone) for finding in moment.findings]
-    said += _context(moment, timezone)
-    return said + [_by_hand(run, timezone) for run in moment.by_hand]
+    said += context_texts(moment, timezone)
+    return said + [by_hand_text(run, timezone) for run in moment.by_hand]
 
 
 def finding_text(finding: Finding, moment: Moment, timezone: str) -> str:
@@ -65,7 +65,7 @@ def _moment(moment: Moment, timezone: str) -> dict[str, Any]:
             }
             for finding in moment.findings
         ],
-        "definition": _definition(moment),
+        "definition": definition(moment),
         "previousFire": _iso(moment.previous),
         "nextFire": _iso(moment.following),
         "byHand": [log_row(run) for run in moment.by_hand],
@@ -73,7 +73,8 @@ def _moment(moment: Moment, timezone: str) -> dict[str, Any]:
     }
 
 
-def _definition(moment: Moment) -> dict[str, Any] | None:
+def definition(moment: Moment) -> dict[str, Any] | None:
+    """Return the job as it was defined then, as API and pages show it."""
     segment = moment.segment
     if segment.version is None or segment.spec is None:
         return None
@@ -297,7 +298,7 @@ def _not_due(_finding: Finding, moment: Moment, timezone: str) -> str:
     }
 
 
-def _context(moment: Moment, timezone: str) -> list[str]:
+def context_texts(moment: Moment, timezone: str) -> list[str]:
     """Say what the fires around a minute are, and whether the definition is another now."""
     said = []
     coming = {"future", "future_paused", "future_blackout", "not_due"}
@@ -327,7 +328,8 @@ def _context(moment: Moment, timezone: str) -> list[str]:
     return said
 
 
-def _by_hand(run: Run, timezone: str) -> str:
+def by_hand_text(run: Run, timezone: str) -> str:
+    """Say what a run near the minute was that no schedule asked for."""
     at = local_text(to_micros(run.scheduled_at) // MICROS, timezone)
     values = {"run": run.pk, "at": at, "by": run.actor, "status": run.get_status_display()}
     if run.kind == Kind.CALL.value:

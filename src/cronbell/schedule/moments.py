@@ -24,6 +24,19 @@ class MomentError(CronbellError):
     code = "moment"
 
 
+class LeptOverError(MomentError):
+    """A local time that the clocks leap over.
+
+    Attributes:
+        instead: what the clocks show in its place, ``HH:MM``.
+    """
+
+    def __init__(self, message: str, *, instead: str) -> None:
+        hint = f"ask for {instead}, which the clocks show instead, or write the moment in UTC"
+        super().__init__(message, hint=hint)
+        self.instead = instead
+
+
 def read_moment(text: str, timezone: str, now: int) -> tuple[int, ...]:
     """Return the instants at which the minutes begin that a text may mean, ascending.
 
@@ -53,10 +66,10 @@ def read_moment(text: str, timezone: str, now: int) -> tuple[int, ...]:
     ]
     if not there:
         after = datetime.fromtimestamp(instants[-1], zone).strftime("%H:%M")
-        raise MomentError(
+        raise LeptOverError(
             f"in {timezone} there is no {moment:%H:%M} on {moment:%Y-%m-%d}: the clocks leap over"
             " it",
-            hint=f"ask for {after}, which the clocks show instead, or write the moment in UTC",
+            instead=after,
         )
     return tuple(instant // MINUTE * MINUTE for instant in there)
 

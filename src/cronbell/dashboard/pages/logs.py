@@ -17,7 +17,7 @@ from cronbell.dashboard.parameters import BadParameterError, LogParameters, read
 from cronbell.runlog import queries
 from cronbell.states import Status
 
-JOBS_SHOWN = 20
+JOBS_SHOWN = 12  # with fifty failures below them a page stays below 60 KB
 JOB_CHOICES = 100
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -91,7 +90,6 @@ def run_page(request: HttpRequest, run_id: int) -> HttpResponse:
         "log_lines": queries.run_log_lines(run, LINES_SHOWN),
         "lines_shown": LINES_SHOWN,
         "percent": _percent(run),
-        "nonce": secrets.token_urlsafe(16),
         "fillings": backfilling.filled(run),
         "before": before,
         "after": after,

@@ -19,7 +19,8 @@ from cronbell.clock import iso
 from cronbell.dashboard.charts import Bar
 from cronbell.dashboard.preferences import named_zone, viewer_zone
 from cronbell.dashboard.words import failure_text, reason_text, schedule_sentence
-from cronbell.runlog.models import KIND_CHOICES, STATUS_CHOICES, Run
+from cronbell.domain import cost_text
+from cronbell.runlog.models import KIND_CHOICES, STATUS_CHOICES, Item, Run
 from cronbell.runlog.shape import details_text
 from cronbell.runlog.statistics import Mark, Spread
 from cronbell.states import Status
@@ -105,11 +106,17 @@ def instant(
     return format_html(
         '<time datetime="{}" title="{}">{} <span class="zone">{}</span>{}</time>',
         iso(value),
-        f"{_local(value, own, exact=True)} {zone_name(value, own)} · {iso(value)}",
+        _hover(value, own),
         _local(value, shown, exact=exact),
         zone_name(value, shown),
         _for_ears(value, own, shown),
     )
+
+
+def _hover(value: datetime, own: tzinfo) -> str:
+    """Write the instant in the job's zone, and in UTC where that is another."""
+    local = f"{_local(value, own, exact=True)} {zone_name(value, own)}"
+    return local if own is UTC else f"{local} · {iso(value)}"
 
 
 def _for_ears(value: datetime, own: tzinfo, shown: tzinfo) -> SafeString | str:
@@ -144,7 +151,7 @@ def moment(
     return format_html(
         '<time datetime="{}" title="{}">{} <span class="zone">{}</span>{}</time>',
         iso(value),
-        f"{_local(value, jobs, exact=True)} {zone_name(value, jobs)} · {iso(value)}",
+        _hover(value, jobs),
         words,
         zone_name(value, shown),
         "" if own else _for_ears(value, jobs, shown),
@@ -287,6 +294,22 @@ def percent(share: float | None) -> str:
         return "–"
     tenths = int(share * 1000)
     return f"{tenths // 10}%" if tenths % 10 == 0 else f"{tenths / 10:.1f}%"
+
+
+@register.filter
+def item_took(item: Item) -> str:
+    """Write how long an item took, and what it used, as far as it said."""
+    used = [] if item.microseconds is None else [timespan(item.microseconds / 1_000_000)]
+    if item.tokens is not None:
+        used.append(_("%(tokens)s tokens") % {"tokens": thousands(item.tokens)})
+    cost = cost_text(item.micromoney)
+    return " · ".join([*used, *([cost] if cost else [])]) or "–"
+
+
+@register.filter
+def iso_text(value: datetime) -> str:
+    """Write an instant as addresses carry it."""
+    return iso(value)
 
 
 @register.filter

@@ -59,6 +59,13 @@
     if (!window.htmx) {
       return;
     }
+    document.addEventListener("mouseover", (event) => {
+      // What is cut is whole on hover, from the text itself: it is sent but once.
+      const cut = event.target.closest(".clip summary");
+      if (cut && !cut.title) {
+        cut.title = cut.textContent;
+      }
+    });
     const dialog = document.getElementById("dialog");
     const body = document.body;
     body.addEventListener("htmx:configRequest", (event) => {
