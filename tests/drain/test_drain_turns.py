@@ -17,9 +17,11 @@ from tests.drain.backlog.models import Letter
 from cronbell.drain import claim as claims
 from cronbell.drain.budget import Caps, Reserved, Usage
 from cronbell.drain.callers import LONGEST_QUEUED, Callers, Sending
+from cronbell.drain.drain import _Run
 from cronbell.drain.models import DrainDay, Stage
 from cronbell.drain.settings import BatchSize
 from cronbell.drain.target import Reply
+from cronbell.endpoint import JobContext
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,6 +95,28 @@ def test_a_target_that_lets_nobody_in_gets_nothing_that_was_waiting_for_a_thread
     assert {one.sending.hold.record.pk: one.reply is None for one in back} == {
         hold.record.pk: hold is not holds[0] for hold in holds
     }
+
+
+@pytest.mark.parametrize(
+    ("call", "concurrency", "most", "room"),
+    [
+        (0.0, 4, Usage(), 4),  # not known yet
+        (0.5, 4, Usage(), 6),
+        (0.05, 4, Usage(), 14),  # half a batch of 20
+        (0.001, 16, Usage(), 32),  # one more for each thread
+        (2.0, 4, Usage(), 4),
+        (0.05, 1, Usage(), 1),
+        (0.05, 4, Usage(tokens=9), 4),
+    ],
+)
+def test_as_many_lie_ready_as_the_threads_soon_send_and_no_more(
+    drain, clock, call, concurrency, most, room
+):
+    context = JobContext("post", max_duration=300, clock=clock)
+    going = _Run(drain(concurrency=concurrency, most=most, batch=BatchSize(20)), context)
+    going.call = call
+    assert going._room(0) == room
+    assert going._room(room) == going._room(room + 1) == 0
 
 
 def test_a_record_that_waited_too_long_for_a_thread_is_not_sent(letters, take, clock):

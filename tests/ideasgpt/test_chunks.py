@@ -22,12 +22,29 @@ def test_turns_grow_while_they_are_short_and_shrink_when_they_are_long(clock):
     for _ in range(20):
         take(turns, clock, turns.rows, 0.001 * turns.rows / 100)
     assert 500 <= turns.rows <= 700  # 1 ms for 100 rows: about 600 take the 6 ms aimed at
-    take(turns, clock, turns.rows, 0.012)
-    assert turns.rows <= 350
+    for _ in range(chunks.REMEMBERED):
+        take(turns, clock, turns.rows, turns.rows * 20e-6)
+    assert 290 <= turns.rows <= 310  # twice as dear: half as many
     for _ in range(20):
         take(turns, clock, turns.rows, 1.0)
     assert turns.rows == chunks.FEWEST_ROWS
     assert turns.longest == pytest.approx(1.0)
+
+
+def test_a_turn_that_was_long_because_of_others_does_not_make_turns_shrink(clock, monkeypatch):
+    """A busy machine stops a turn now and then; small turns would make the job last longer."""
+
+    def rows_after_two_long_turns():
+        turns = Turns(clock)
+        for _ in range(20):
+            take(turns, clock, turns.rows, turns.rows * 10e-6)
+        for held in (0.2, 0.2):
+            take(turns, clock, turns.rows, held)
+        return turns.rows
+
+    assert 550 <= rows_after_two_long_turns() <= 650
+    monkeypatch.setattr(chunks, "REMEMBERED", 1)
+    assert rows_after_two_long_turns() <= 160, "the harm that remembering prevents"
 
 
 def test_a_turn_that_was_not_full_does_not_make_turns_grow(clock):

@@ -164,6 +164,34 @@ def test_gaps_between_ids_cost_nothing_and_lose_nothing(make_idea, context, cloc
     assert run(context()).data == {"ideas": 6, "changed": 6}
 
 
+def turns_of(monkeypatch, rows):
+    monkeypatch.setattr("ideasgpt.ideas.jobs.chunks.FIRST_ROWS", rows)
+    monkeypatch.setattr("ideasgpt.ideas.jobs.chunks.MOST_ROWS", rows)
+
+
+@pytest.mark.parametrize("position", [0, 5])
+def test_blocks_with_few_stale_ids_share_a_turn(make_idea, context, clock, monkeypatch, position):
+    """One turn for each block cost more in rests and checkpoints than the writing itself."""
+    monkeypatch.setattr(module, "FIRST_SPAN", 2)
+    monkeypatch.setattr(module, "WIDEST_SPAN", 2)
+    turns_of(monkeypatch, 4)
+    for number in range(1, 13):
+        make_idea(views=10, id=number)
+    if position:
+        JobPosition.objects.create(job=module.NAME, last_id=position, updated_at=clock.now())
+    written = []
+    write = module.write
+
+    def noted(ids, turns):
+        written.append(ids)
+        return write(ids, turns)
+
+    monkeypatch.setattr(module, "write", noted)
+    assert run(context()).data == {"ideas": 12, "changed": 12}
+    assert [len(ids) for ids in written] == ([4, 3, 4, 1] if position else [4, 4, 4])
+    assert sorted(pk for ids in written for pk in ids) == list(range(1, 13))
+
+
 @pytest.mark.parametrize("count", [0, 1, 4, 5, 6, 10])
 @pytest.mark.parametrize("position", [0, 3, 5, 100, 2**63 - 1])
 def test_a_round_sees_every_idea_once_wherever_it_begins(
@@ -189,6 +217,7 @@ def test_a_run_that_begins_in_the_middle_counts_right_wherever_it_stops(
 ):
     monkeypatch.setattr(module, "FIRST_SPAN", 2)
     monkeypatch.setattr(module, "WIDEST_SPAN", 2)
+    turns_of(monkeypatch, 2)
     ideas = [make_idea(views=10).pk for _ in range(6)]
     JobPosition.objects.create(job=module.NAME, last_id=ideas[3], updated_at=clock.now())
     first = context(seconds=10)
@@ -212,6 +241,7 @@ def test_a_deadline_ends_the_run_partial_and_the_next_goes_on_there(
 ):
     monkeypatch.setattr(module, "FIRST_SPAN", 8)
     monkeypatch.setattr(module, "WIDEST_SPAN", 8)
+    turns_of(monkeypatch, 8)
     ideas = [make_idea(views=10) for _ in range(12)]
     first = context(seconds=10)
     told = []

@@ -34,7 +34,10 @@ from cronbell.errors import ConfigError
 
 log = logging.getLogger("cronbell.drain")
 
-GATHER = 0.008  # seconds from one turn to the next while all threads are busy
+GATHER = 0.02  # seconds from one turn to the next while all threads are busy
+# Seconds of work that the threads have lying ready, so that none waits for a turn or a claim:
+# the slowest in a hundred of either took 50 to 100 ms on a busy disk.
+AHEAD = 0.15
 LONG_CALL = 1.0  # seconds; where calls take longer, a few milliseconds between them are nothing
 LONGEST_NAP = 1.0  # seconds; between two looks at ``should_stop`` while a pause lasts
 LEASE_MARGIN = 30.0  # seconds between the end of the longest call and that of its lease
@@ -149,8 +152,7 @@ class _Run:
         self.tally = Tally()
         self.waiting: deque[Hold] = deque()
         self.batches = drain.batches
-        # Seconds, smoothed: what a turn and a call take. When the last turn began.
-        self.turn = self.call = 0.0
+        self.call = 0.0  # seconds one takes, smoothed
         self.turned = self.clock.monotonic()
 
     def go(self) -> JobResult:
@@ -171,7 +173,7 @@ class _Run:
 
     def _work(self, callers: Callers) -> None:
         try:
-            while self._has_more() or (callers.flying and self.tally.stop is None):
+            while self._has_more(callers.flying) or (callers.flying and self.tally.stop is None):
                 room = self._room(callers.flying) if self.waiting else 0
                 if room and (wait := self._wait()):
                     self._turn(callers, self._nap(callers, wait), 0)
@@ -187,15 +189,19 @@ class _Run:
     def _room(self, flying: int) -> int:
         """Say how many records may be handed over: to free threads, and some to wait for one.
 
-        While a turn is written threads become free. So that they need not wait for it, about as
-        many records as that will be are handed over beforehand.
+        While a turn or a claim is written threads become free. So that they need not wait for it,
+        as many records as they send in ``AHEAD`` seconds are handed over beforehand. Not where each
+        has the most that it could use set aside: a cap would seem reached long before it is.
         """
         if self.pace.rated:
             return 1 if flying < self.drain.concurrency else 0
         ahead = 0
-        if self.drain.concurrency > 1 and 0 < self.call < LONG_CALL:
-            ahead = math.ceil(self.drain.concurrency * 2 * (self.turn + GATHER) / self.call)
-        return max(self.drain.concurrency + min(ahead, self.drain.concurrency) - flying, 0)
+        reserving = self.drain.most != Usage()
+        if self.drain.concurrency > 1 and 0 < self.call < LONG_CALL and not reserving:
+            ahead = math.ceil(self.drain.concurrency * AHEAD / self.call)
+        # At most half a batch: what this run holds others cannot send.
+        ahead = min(ahead, max(self.drain.concurrency, self.drain.batch.size // 2))
+        return max(self.drain.concurrency + ahead - flying, 0)
 
     def _gathered(self, callers: Callers, back: list[Answered]) -> list[Answered]:
         """Collect what else comes back until it is time for the next turn.
@@ -211,8 +217,8 @@ class _Run:
             back += more
         return back
 
-    def _has_more(self) -> bool:
-        """Say whether a record waits to be sent; claim the next batch where none does."""
+    def _has_more(self, flying: int) -> bool:
+        """Say whether a record waits to be sent; claim the next batch where one could be sent."""
         if self.tally.stop is not None:
             return False
         if not self.waiting and self.batches == 0:
@@ -220,7 +226,7 @@ class _Run:
         if self.context.should_stop:
             self._stop(Stop.TOLD if self.context.remaining() > 0 else Stop.DEADLINE)
             return False
-        if not self.waiting:
+        if not self.waiting and self._room(flying):
             self._claim()
         return bool(self.waiting)
 
@@ -273,8 +279,6 @@ class _Run:
         if returned or chosen:
             intents = self._written(returned, chosen)
             self._hand_over(callers, intents)
-        # What a turn takes swings with the disk; what calls take, with the target.
-        self.turn = _smoothed(self.turn, self.clock.monotonic() - self.turned)
 
     def _written(self, returned: list[Returned], chosen: list[Hold]) -> Intents:
         intents = Intents()
