@@ -20,6 +20,7 @@ from cronbell.dispatch import Dispatcher
 from cronbell.domain import JobSpec
 from cronbell.engine.executors.embedded import EmbeddedExecutor
 from cronbell.engine.heartbeats import Heartbeats
+from cronbell.engine.housekeeping import Housekeeping
 from cronbell.engine.keeper import Keeper
 from cronbell.engine.listen import listen_forever
 from cronbell.engine.planner import Planner
@@ -46,6 +47,7 @@ WARM_CHUNK = 100
 HOLD_SECONDS = 1.0
 # A change is live within two seconds: seen within this, read, and taken over before the next plan.
 WATCH_SECONDS = 0.5
+HOUSEKEEPING_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +115,7 @@ class Runner:
         self.writer = Writer(store, clock, prepare=self._prepare)
         self.planner = Planner()
         self.heartbeats = Heartbeats(self.writer, clock)
+        self.housekeeping = Housekeeping(self.writer, clock)
         in_hand: dict[int, int] = {}
         self.settler = Settler(self.writer, clock, in_hand, self._released)
         self.executor = EmbeddedExecutor(
@@ -155,6 +158,7 @@ class Runner:
             self._every(self.settings.poll_seconds, self._rescue),
             self._every(self.settings.poll_seconds, self._look_at_heartbeats),
             self._every(WATCH_SECONDS, self._watch),
+            self._every(HOUSEKEEPING_SECONDS, self.housekeeping.beat),
             self._hear_pokes(),
             listen_forever(self._poked.set, self.clock),
         ]
