@@ -4,56 +4,22 @@ from __future__ import annotations
 
 import random
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 from django.db import connections, transaction
+from tests.runlog.conftest import NOON, SECOND, roll, row
 
 from cronbell.clock import to_micros
-from cronbell.domain import JobSpec
 from cronbell.runlog import rollups, statistics
 from cronbell.runlog.histogram import BOUNDS, below, bucket
-from cronbell.runlog.jobs import sync_jobs
-from cronbell.runlog.models import DailyRollup, Job, RollupLeft, Run
+from cronbell.runlog.models import DailyRollup, RollupLeft, Run
 from cronbell.runlog.rollups import Roller
 from cronbell.runlog.router import ALIAS
-from cronbell.states import ACTIVE, Status
+from cronbell.states import Status
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "runlog"])
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
-SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture
-def jobs() -> list[Job]:
-    specs = [
-        JobSpec(name=name, path=f"/{name}", url=f"http://127.0.0.1:9/{name}", schedule="* * * * *")
-        for name in ("one", "two")
-    ]
-    return list(sync_jobs(specs, NOON - timedelta(days=90)).values())
-
-
-def row(job, number, status="success", *, due=NOON, **changes) -> Run:
-    began = due + timedelta(milliseconds=7 * number)
-    ended = status not in ACTIVE
-    values = {
-        "job": job, "key": f"k-{job.pk}-{number}", "kind": "schedule", "status": status,
-        "scheduled_at": due, "queued_at": due, "available_at": due, "started_at": began,
-        "finished_at": began + timedelta(milliseconds=13 * number) if ended else None,
-        "deadline_at": due + timedelta(hours=1), "items_total": number, "items_failed": number % 3,
-    }  # fmt: skip
-    return Run(**{**values, **changes})
-
-
-def roll(roller: Roller) -> int:
-    """Do steps until nothing is left; return how many."""
-    for count in range(1, 1000):
-        with transaction.atomic(using=ALIAS):
-            more = roller.step()
-        if not more:
-            return count
-    raise AssertionError("it never ends")
 
 
 def recount() -> dict:

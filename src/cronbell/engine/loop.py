@@ -10,17 +10,18 @@ import random
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cronbell.clock import Clock, from_micros, to_micros
 from cronbell.config.loader import Config
+from cronbell.config.retention import Retention
 from cronbell.dispatch import Dispatcher
 from cronbell.domain import JobSpec
 from cronbell.engine.executors.embedded import EmbeddedExecutor
 from cronbell.engine.heartbeats import Heartbeats
-from cronbell.engine.housekeeping import Housekeeping
+from cronbell.engine.housekeeping import PRUNE_SECONDS, Housekeeping
 from cronbell.engine.keeper import Keeper
 from cronbell.engine.listen import listen_forever
 from cronbell.engine.planner import Planner
@@ -30,7 +31,7 @@ from cronbell.engine.settle import Settler
 from cronbell.engine.watch import Watcher
 from cronbell.engine.writer import Writer
 from cronbell.runlog.backfilling import feed
-from cronbell.runlog.jobs import live_configuration, live_jobs, spec_of, sync_jobs
+from cronbell.runlog.jobs import live_configuration, live_jobs, live_retention, spec_of, sync_jobs
 from cronbell.runlog.lease_time import LeaseTime, lease_time_for
 from cronbell.runlog.models import Job
 from cronbell.runlog.store import FireRow, Recorded, RunStore
@@ -47,7 +48,7 @@ WARM_CHUNK = 100
 HOLD_SECONDS = 1.0
 # A change is live within two seconds: seen within this, read, and taken over before the next plan.
 WATCH_SECONDS = 0.5
-HOUSEKEEPING_SECONDS = 5.0
+ROLL_UP_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +60,14 @@ class RunnerSettings:
         lease_seconds: how long a dead runner's runs stay its own; renewed at a third of it.
         grace_seconds: how long running calls may take to end once the runner is told to stop.
         poll_seconds: how often the run log is looked at when nobody pokes.
+        retention: how long ended runs are kept, until the configuration says otherwise.
     """
 
     concurrency: int = 100
     lease_seconds: float = 15.0
     grace_seconds: float = 30.0
     poll_seconds: float = 1.0
+    retention: Retention = field(default_factory=Retention)
 
 
 class Runner:
@@ -111,11 +114,10 @@ class Runner:
         self._configured = specs
         self.specs: dict[int, JobSpec] = {}
         owner = f"{socket.gethostname()[:24]}:{os.getpid()}:{secrets.token_hex(8)}"
-        store = RunStore(owner)
-        self.writer = Writer(store, clock, prepare=self._prepare)
+        self.writer = Writer(RunStore(owner), clock, prepare=self._prepare)
         self.planner = Planner()
         self.heartbeats = Heartbeats(self.writer, clock)
-        self.housekeeping = Housekeeping(self.writer, clock)
+        self.housekeeping = Housekeeping(self.writer, clock, self.settings.retention)
         in_hand: dict[int, int] = {}
         self.settler = Settler(self.writer, clock, in_hand, self._released)
         self.executor = EmbeddedExecutor(
@@ -158,7 +160,8 @@ class Runner:
             self._every(self.settings.poll_seconds, self._rescue),
             self._every(self.settings.poll_seconds, self._look_at_heartbeats),
             self._every(WATCH_SECONDS, self._watch),
-            self._every(HOUSEKEEPING_SECONDS, self.housekeeping.beat),
+            self._every(ROLL_UP_SECONDS, self.housekeeping.roll_up),
+            self._every(PRUNE_SECONDS, self.housekeeping.prune),
             self._hear_pokes(),
             listen_forever(self._poked.set, self.clock),
         ]
@@ -172,10 +175,11 @@ class Runner:
 
     async def _load(self) -> None:
         now = self.clock.micros()
-        target, who = self._target, self.keeper.id
+        target, who, kept = self._target, self.keeper.id, self.housekeeping.retention
 
         def sync(_store: RunStore) -> tuple[dict[str, Job], int]:
-            jobs = sync_jobs(self._configured, from_micros(now), target=target, applied_by=who)
+            at = from_micros(now)
+            jobs = sync_jobs(self._configured, at, target=target, applied_by=who, retention=kept)
             return jobs, _generation()
 
         jobs, self._generation = await self.writer.submit(sync)
@@ -194,6 +198,7 @@ class Runner:
         """Take over what ``cronbell apply`` or another runner has brought into force."""
 
         def read(_store: RunStore) -> tuple[list[tuple[Job, JobSpec]], int]:
+            self.housekeeping.retention = live_retention()
             return [(job, spec_of(job)) for job in live_jobs().values()], _generation()
 
         jobs, self._generation = await self.writer.submit(read)
@@ -234,6 +239,7 @@ class Runner:
         if self.dispatcher_for is not None:
             self.executor.dispatcher = self.dispatcher_for(config)
         self.pool.concurrency = config.concurrency
+        self.housekeeping.retention = config.retention
         await self._load()
         await self.keeper.report_configuration(len(self.specs), "")
 

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import F
 
 from cronbell.config.plan import Difference, PlainSpec, compare, plain_spec
+from cronbell.config.retention import Retention
 from cronbell.domain import (
     Blackout,
     CatchUp,
@@ -34,7 +35,12 @@ TIMING = frozenset(
 
 
 def sync_jobs(
-    specs: Sequence[JobSpec], now: datetime, *, target: str = "", applied_by: str = ""
+    specs: Sequence[JobSpec],
+    now: datetime,
+    *,
+    target: str = "",
+    applied_by: str = "",
+    retention: Retention | None = None,
 ) -> dict[str, Job]:
     """Make the table say what the configuration says; a second call changes nothing.
 
@@ -47,6 +53,7 @@ def sync_jobs(
         now: the moment the configuration takes effect.
         target: the application's address, kept so that ``plan`` can compare with it.
         applied_by: who brought it into force, for the record.
+        retention: how long ended runs are kept; None to leave it as it is.
 
     Returns:
         The configured jobs' rows by name.
@@ -64,12 +71,15 @@ def sync_jobs(
         Job.objects.bulk_create(new, batch_size=BATCH)
         Job.objects.bulk_update(old, FIELDS, batch_size=BATCH)
         _keep_versions(touched, now, applied_by[:150])
-        if not difference.empty or target not in {"", configuration.target}:
+        kept = configuration.retention if retention is None else retention.plain()
+        changed = target not in {"", configuration.target} or kept != configuration.retention
+        if changed or not difference.empty:
             Configuration.objects.filter(pk=configuration.pk).update(
                 generation=F("generation") + 1,
                 target=target or configuration.target,
                 applied_at=now,
                 applied_by=applied_by[:150],
+                retention=kept,
             )
     return {spec.name: rows[spec.name] for spec in specs}
 
@@ -93,6 +103,12 @@ def paused_jobs() -> list[str]:
 def live_configuration() -> Configuration | None:
     """Return what is in force and since when; None before the first runner started."""
     return Configuration.objects.first()
+
+
+def live_retention() -> Retention:
+    """Return how long ended runs are kept by what is in force."""
+    configuration = live_configuration()
+    return Retention.from_settings({} if configuration is None else configuration.retention)
 
 
 def spec_of(job: Job) -> JobSpec:

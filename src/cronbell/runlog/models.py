@@ -105,6 +105,8 @@ class Configuration(models.Model):
     target = models.CharField(max_length=2100, blank=True, default="")
     applied_at = InstantField()
     applied_by = models.CharField(max_length=150, blank=True, default="")
+    # ``Retention.plain()``; empty before a configuration was brought into force.
+    retention = models.JSONField(default=dict)
 
     class Meta:
         verbose_name = _("configuration")
@@ -428,6 +430,8 @@ class DailyRollup(models.Model):
     # How many by bucket of ``histogram``; empty buckets are left out.
     durations = models.JSONField(default=dict)
     latenesses = models.JSONField(default=dict)
+    # How many of these runs retention has removed.
+    removed = models.PositiveBigIntegerField(default=0)
 
     class Meta:
         ordering = ["job", "day", "status"]
