@@ -40,7 +40,8 @@ class Housekeeping:
             await self.clock.wait(REST_SECONDS)
 
     async def prune(self) -> None:
-        """Remove all that is old now."""
+        """Remove all that is old now, once it is rolled up."""
+        await self.roll_up()
         while await self.writer.submit(
             lambda _store: self.pruner.step(self.retention), durable=False
         ):
