@@ -9,6 +9,7 @@ import stat
 
 import pytest
 from tests.flow.conftest import CRONBELL
+from tests.flow.test_killed_runner import child
 from tests.support import store
 from tests.support.waiting import wait_until
 
@@ -44,10 +45,13 @@ def test_a_backup_under_load_brings_back_every_row_up_to_it(up, tmp_path):
             what="rows after the backup",
         )
         rows = service.query("runlog.sqlite3", KEPT, kept["newest"])
+        children = [child(service, name) for name in ("cronbell.engine", "cronbell.server.web")]
         refused = service.start(CRONBELL, "restore", str(file), cwd=service.folder, env=service.env)
         assert refused.wait(60) == 1
         assert "still runs" in refused.output()
-        os.kill(service.process.pid, signal.SIGKILL)
+        # The supervisor first: it would start the others again.
+        for pid in [service.process.pid, *children]:
+            os.kill(pid, signal.SIGKILL)
         restore = (CRONBELL, "restore", str(file))
         wait_until(
             lambda: service.start(*restore, cwd=service.folder, env=service.env).wait(60) == 0,
