@@ -38,7 +38,8 @@ def test_plan_changes_nothing_and_a_second_apply_changes_nothing(command, tmp_pa
     code, found = command("apply", *TARGET)
     assert (code, found["added"]) == (0, ["a", "b"])
     code, found = command("apply")
-    assert found == {"added": [], "changed": [], "removed": [], "renamed": [], "unchanged": 2}
+    nothing = {"added": [], "changed": [], "removed": [], "renamed": [], "retention": {}}
+    assert found == nothing | {"unchanged": 2}
 
 
 def test_changes_removals_and_renames_are_told_apart(command, tmp_path):
@@ -85,3 +86,16 @@ def test_simulate_tells_what_would_fire(command, tmp_path):
     assert (jobs["a"]["before"], jobs["a"]["after"], len(jobs["a"]["moved"])) == (4, 4, 4)
     assert (jobs["b"]["before"], jobs["b"]["after"]) == (0, 96)
     assert len(found["load"]) == 96
+
+
+def test_plan_and_apply_tell_of_retention_that_changes(command, tmp_path):
+    write(tmp_path, ("/api/cron/a", "0 0 * * *"))
+    command("apply", *TARGET)
+    (tmp_path / "cronbell.toml").write_text('[retention]\nsuccess = "7d"\nmissed = "forever"\n')
+    expected = {
+        "success": {"before": 30 * 86_400, "after": 7 * 86_400},
+        "missed": {"before": 365 * 86_400, "after": "forever"},
+    }
+    assert command("plan", *TARGET)[1]["retention"] == expected
+    assert command("apply", *TARGET)[1]["retention"] == expected
+    assert command("plan", *TARGET)[1]["retention"] == {}

@@ -25,6 +25,8 @@ TargetOption = Annotated[
     typer.Option("--target", help="Base URL of the application; the live one by default."),
 ]
 
+Changes = dict[str, tuple[float | str, float | str]]
+
 
 def plan(
     config: ConfigOption = VERCEL_JSON,
@@ -37,9 +39,14 @@ def plan(
     from cronbell.runlog.applying import difference_to_live
     from cronbell.runlog.jobs import paused_jobs
 
-    difference = difference_to_live(read_files(config, target).jobs)
+    wanted = read_files(config, target)
+    difference = difference_to_live(wanted.jobs)
     paused = paused_jobs()
-    print_json(as_dict(difference) | {"paused": paused}) if json else _print(difference)
+    kept = retention_changes(wanted)
+    if json:
+        print_json(as_dict(difference, kept) | {"paused": paused})
+    else:
+        _print(difference, kept)
     if paused and not json:
         sys.stdout.write(f"paused by hand, and not by these files: {', '.join(paused)}\n")
 
@@ -58,10 +65,17 @@ def apply(
 
     wanted = read_files(config, target)
     difference = difference_to_live(wanted.jobs)
+    kept = retention_changes(wanted)
     who = f"{getpass.getuser()} (command line)"
-    bring_into_force(wanted.jobs, SYSTEM_CLOCK.now(), target=wanted.target, applied_by=who)
+    bring_into_force(
+        wanted.jobs,
+        SYSTEM_CLOCK.now(),
+        target=wanted.target,
+        applied_by=who,
+        retention=wanted.retention,
+    )
     poke(directory)
-    print_json(as_dict(difference)) if json else _print(difference)
+    print_json(as_dict(difference, kept)) if json else _print(difference, kept)
 
 
 def read_files(config: Path, target: str | None) -> Config:
@@ -82,7 +96,15 @@ def read_files(config: Path, target: str | None) -> Config:
     return loaded
 
 
-def as_dict(difference: Difference) -> dict[str, Any]:
+def retention_changes(wanted: Config) -> Changes:
+    """Return (before, after) by key of ``[retention]``, only those that differ."""
+    from cronbell.runlog.jobs import live_retention
+
+    live, plain = live_retention().plain(), wanted.retention.plain()
+    return {key: (live[key], after) for key, after in plain.items() if live[key] != after}
+
+
+def as_dict(difference: Difference, retention: Changes) -> dict[str, Any]:
     """Return a difference as JSON shows it."""
     return {
         "added": list(difference.added),
@@ -99,10 +121,13 @@ def as_dict(difference: Difference) -> dict[str, Any]:
         "removed": list(difference.removed),
         "renamed": [{"before": old, "after": new} for old, new in difference.renamed],
         "unchanged": difference.unchanged,
+        "retention": {
+            key: {"before": before, "after": after} for key, (before, after) in retention.items()
+        },
     }
 
 
-def _print(difference: Difference) -> None:
+def _print(difference: Difference, retention: Changes) -> None:
     lines = [f"+ {name}" for name in difference.added]
     for change in difference.changed:
         lines.append(f"~ {change.name}")
@@ -112,6 +137,9 @@ def _print(difference: Difference) -> None:
         ]
     lines += [f"- {name}  (its history is kept)" for name in difference.removed]
     lines += [f"> {old} is called {new} now" for old, new in difference.renamed]
-    if difference.empty:
+    lines += [
+        f"~ retention.{key}: {before!r} → {after!r}" for key, (before, after) in retention.items()
+    ]
+    if difference.empty and not retention:
         lines.append(f"nothing to change: {difference.unchanged} jobs are as the files say")
     sys.stdout.write("\n".join(lines) + "\n")

@@ -15,6 +15,7 @@ from cronbell.config import toml, vercel_json
 from cronbell.config.entries import Entry
 from cronbell.config.functions import GRACE, Durations
 from cronbell.config.names import job_names
+from cronbell.config.retention import Retention
 from cronbell.config.source import Place, Source, UnreadableError, key_text, similar
 from cronbell.config.urls import UrlError, parse_base, parse_url
 from cronbell.config.values import HEARTBEAT_KEYS
@@ -41,6 +42,7 @@ class Config:
         allowed_hosts: what may be called, as ``host`` (every port) or ``host:port``; the target's
             is among them.
         concurrency: how many runs go on at once at most.
+        retention: how long ended runs are kept.
         warnings: what loads, but is probably not meant.
     """
 
@@ -48,6 +50,7 @@ class Config:
     target: str
     allowed_hosts: frozenset[str]
     concurrency: int
+    retention: Retention
     warnings: tuple[Fault, ...]
 
 
@@ -77,6 +80,7 @@ def load(
         target=loading.target,
         allowed_hosts=loading.allowed_hosts,
         concurrency=loading.settings.concurrency if loading.settings else toml.DEFAULT_CONCURRENCY,
+        retention=loading.settings.retention if loading.settings else Retention(),
         warnings=tuple(loading.warnings()),
     )
 

@@ -17,6 +17,7 @@ from cronbell.config.blackout import KEY as BLACKOUT
 from cronbell.config.blackout import read_blackout
 from cronbell.config.lines import toml_lines
 from cronbell.config.names import LONGEST_NAME, is_name
+from cronbell.config.retention import RETENTION_KEYS, Retention
 from cronbell.config.source import Place, Source, UnreadableError, printable, read_text, similar
 from cronbell.config.urls import UrlError, parse_allowed, parse_base
 from cronbell.config.values import (
@@ -33,7 +34,7 @@ from cronbell.config.values import (
 
 DEFAULT_CONCURRENCY = 100
 _MOST_CONCURRENCY = 10_000
-_TOP_KEYS = ("target", "allowed_hosts", "defaults", "runner", "jobs")
+_TOP_KEYS = ("target", "allowed_hosts", "defaults", "runner", "retention", "jobs")
 _TABLES = ("retry", BLACKOUT)  # of a job, beside its plain keys
 _AT_LINE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
@@ -47,6 +48,7 @@ class CronbellToml:
         target: the application's address, without a slash at its end; empty if not given.
         allowed_hosts: ``host`` or ``host:port``.
         concurrency: how many runs go on at once at most.
+        retention: how long ended runs are kept.
         defaults: values for all jobs, by key.
         jobs: values by job and key.
     """
@@ -55,6 +57,7 @@ class CronbellToml:
     target: str = ""
     allowed_hosts: frozenset[str] = frozenset()
     concurrency: int = DEFAULT_CONCURRENCY
+    retention: Retention = field(default_factory=Retention)
     defaults: dict[str, Any] = field(default_factory=dict)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -75,6 +78,9 @@ def read(path: Path) -> CronbellToml:
     known = {"concurrency": whole(1, _MOST_CONCURRENCY)}
     settings = _settings(result.source, ("runner",), runner, known, with_retry=False)
     result.concurrency = settings.get("concurrency", DEFAULT_CONCURRENCY)
+    kept = _table(result.source, ("retention",), document.get("retention", {}))
+    ages = _settings(result.source, ("retention",), kept, RETENTION_KEYS, with_retry=False)
+    result.retention = Retention.from_settings(ages)
     jobs = _table(result.source, ("jobs",), document.get("jobs", {}))
     for name, value in jobs.items():
         _job(result, name, value)

@@ -76,7 +76,10 @@ async def _serve(config: Config, watcher: Watcher, *, grace: float, lease: float
         dispatcher_for(config),
         clock=SYSTEM_CLOCK,
         settings=RunnerSettings(
-            concurrency=config.concurrency, grace_seconds=grace, lease_seconds=lease
+            concurrency=config.concurrency,
+            grace_seconds=grace,
+            lease_seconds=lease,
+            retention=config.retention,
         ),
         directory=Path(settings.CRONBELL_DATA_DIR),
         target=config.target,

@@ -10,16 +10,18 @@ import random
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cronbell.clock import Clock, from_micros, to_micros
 from cronbell.config.loader import Config
+from cronbell.config.retention import Retention
 from cronbell.dispatch import Dispatcher
 from cronbell.domain import JobSpec
 from cronbell.engine.executors.embedded import EmbeddedExecutor
 from cronbell.engine.heartbeats import Heartbeats
+from cronbell.engine.housekeeping import PRUNE_SECONDS, Housekeeping
 from cronbell.engine.keeper import Keeper
 from cronbell.engine.listen import listen_forever
 from cronbell.engine.planner import Planner
@@ -36,7 +38,7 @@ from cronbell.runlog.applying import (
     rows_in_force,
 )
 from cronbell.runlog.backfilling import feed
-from cronbell.runlog.jobs import live_configuration, spec_from
+from cronbell.runlog.jobs import live_configuration, live_retention, spec_from
 from cronbell.runlog.lease_time import LeaseTime, lease_time_for
 from cronbell.runlog.models import Job
 from cronbell.runlog.store import FireRow, Recorded, RunStore
@@ -56,6 +58,7 @@ WATCH_SECONDS = 0.5
 # Between two looks for jobs that a wrong clock has left standing still, in polls: each goes through
 # all jobs there are.
 REWIND_POLLS = 15
+ROLL_UP_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +70,14 @@ class RunnerSettings:
         lease_seconds: how long a dead runner's runs stay its own; renewed at a third of it.
         grace_seconds: how long running calls may take to end once the runner is told to stop.
         poll_seconds: how often the run log is looked at when nobody pokes.
+        retention: how long ended runs are kept, until the configuration says otherwise.
     """
 
     concurrency: int = 100
     lease_seconds: float = 15.0
     grace_seconds: float = 30.0
     poll_seconds: float = 1.0
+    retention: Retention = field(default_factory=Retention)
 
 
 class Runner:
@@ -123,6 +128,7 @@ class Runner:
         self.writer = Writer(RunStore(_new_owner()), clock, prepare=self._prepare)
         self.planner = Planner()
         self.heartbeats = Heartbeats(self.writer, clock)
+        self.housekeeping = Housekeeping(self.writer, clock, self.settings.retention)
         in_hand: dict[int, int] = {}
         self.settler = Settler(self.writer, clock, in_hand, self._released)
         self.executor = EmbeddedExecutor(
@@ -167,6 +173,8 @@ class Runner:
             self._every(self.settings.poll_seconds, self._look_at_heartbeats),
             self._every(self.settings.poll_seconds * REWIND_POLLS, self.rewinder.look),
             self._every(WATCH_SECONDS, self._watch),
+            self._every(ROLL_UP_SECONDS, self.housekeeping.roll_up),
+            self._every(PRUNE_SECONDS, self.housekeeping.prune),
             self._hear_pokes(),
             listen_forever(self._poked.set, self.clock),
         ]
@@ -180,11 +188,12 @@ class Runner:
 
     async def _load(self) -> None:
         now = self.clock.micros()
-        target, who = self._target, self.keeper.id
+        target, who, kept = self._target, self.keeper.id, self.housekeeping.retention
 
         def sync(_store: RunStore) -> tuple[dict[str, InForce], int]:
+            at = from_micros(now)
             jobs = bring_into_force(
-                self._configured, from_micros(now), target=target, applied_by=who
+                self._configured, at, target=target, applied_by=who, retention=kept
             )
             return jobs, _generation()
 
@@ -205,6 +214,7 @@ class Runner:
         """Take over what ``cronbell apply`` or another runner has brought into force."""
 
         def read(_store: RunStore) -> tuple[list[tuple[InForce, JobSpec]], int]:
+            self.housekeeping.retention = live_retention()
             return [(job, spec_from(plain)) for job, plain in rows_in_force()], _generation()
 
         jobs, self._generation = await self.writer.submit(read)
@@ -245,6 +255,7 @@ class Runner:
         if self.dispatcher_for is not None:
             self.executor.dispatcher = self.dispatcher_for(config)
         self.pool.concurrency = config.concurrency
+        self.housekeeping.retention = config.retention
         await self._load()
         await self.keeper.report_configuration(len(self.specs), "")
 

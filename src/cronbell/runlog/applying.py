@@ -18,6 +18,7 @@ from django.db.models import F
 
 from cronbell.clock import to_micros
 from cronbell.config.plan import Difference, PlainSpec, compare, plain_spec
+from cronbell.config.retention import Retention
 from cronbell.domain import JobSpec
 from cronbell.runlog.models import Configuration
 from cronbell.runlog.router import ALIAS
@@ -55,7 +56,12 @@ class _Found:
 
 
 def bring_into_force(
-    specs: Sequence[JobSpec], now: datetime, *, target: str = "", applied_by: str = ""
+    specs: Sequence[JobSpec],
+    now: datetime,
+    *,
+    target: str = "",
+    applied_by: str = "",
+    retention: Retention | None = None,
 ) -> dict[str, InForce]:
     """Make the table say what the configuration says; a second call changes nothing.
 
@@ -69,6 +75,7 @@ def bring_into_force(
         now: the moment the configuration takes effect.
         target: the application's address, kept so that ``plan`` can compare with it.
         applied_by: who brought it into force, for the record.
+        retention: how long ended runs are kept; None to leave it as it is.
 
     Returns:
         The configured jobs' rows by name.
@@ -78,12 +85,15 @@ def bring_into_force(
         configuration = _configuration(now)
         found = _find(specs)
         _write(found, {spec.name: spec for spec in specs}, to_micros(now), who)
-        if not found.difference.empty or target not in {"", configuration.target}:
+        kept = configuration.retention if retention is None else retention.plain()
+        changed = target not in {"", configuration.target} or kept != configuration.retention
+        if changed or not found.difference.empty:
             Configuration.objects.filter(pk=configuration.pk).update(
                 generation=F("generation") + 1,
                 target=target or configuration.target,
                 applied_at=now,
                 applied_by=who,
+                retention=kept,
             )
     return found.live
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from cronbell.config.plan import PlainSpec
+from cronbell.config.retention import Retention
 from cronbell.domain import (
     Blackout,
     CatchUp,
@@ -24,13 +25,20 @@ from cronbell.runlog.models import Configuration, Job
 
 
 def sync_jobs(
-    specs: Sequence[JobSpec], now: datetime, *, target: str = "", applied_by: str = ""
+    specs: Sequence[JobSpec],
+    now: datetime,
+    *,
+    target: str = "",
+    applied_by: str = "",
+    retention: Retention | None = None,
 ) -> dict[str, Job]:
     """Bring a configuration into force (``bring_into_force``) and return its rows by name.
 
     For a few jobs: a runner, which may have a hundred thousand, does without the rows.
     """
-    in_force = bring_into_force(specs, now, target=target, applied_by=applied_by)
+    in_force = bring_into_force(
+        specs, now, target=target, applied_by=applied_by, retention=retention
+    )
     rows = live_jobs()
     return {name: rows[name] for name in in_force}
 
@@ -49,6 +57,12 @@ def paused_jobs() -> list[str]:
 def live_configuration() -> Configuration | None:
     """Return what is in force and since when; None before the first runner started."""
     return Configuration.objects.first()
+
+
+def live_retention() -> Retention:
+    """Return how long ended runs are kept by what is in force."""
+    configuration = live_configuration()
+    return Retention.from_settings({} if configuration is None else configuration.retention)
 
 
 def spec_of(job: Job) -> JobSpec:

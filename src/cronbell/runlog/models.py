@@ -105,6 +105,8 @@ class Configuration(models.Model):
     target = models.CharField(max_length=2100, blank=True, default="")
     applied_at = InstantField()
     applied_by = models.CharField(max_length=150, blank=True, default="")
+    # ``Retention.plain()``; empty before a configuration was brought into force.
+    retention = models.JSONField(default=dict)
 
     class Meta:
         verbose_name = _("configuration")
@@ -401,3 +403,72 @@ class Runner(models.Model):
 
     def __str__(self) -> str:
         return f"{self.host}:{self.pid}"
+
+
+class DailyRollup(models.Model):
+    """What a job's runs of one status, due on one day in UTC, add up to; dry runs are left out.
+
+    It outlives the runs it was counted from. Lengths of time are microseconds.
+    """
+
+    job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="days", db_index=False)
+    # The day's first instant.
+    day = InstantField()
+    status = models.CharField(max_length=16, choices=STATUS_CHOICES)
+    runs = models.PositiveBigIntegerField(default=0)
+    items_total = models.PositiveBigIntegerField(default=0)
+    items_failed = models.PositiveBigIntegerField(default=0)
+    # Of those that started: how long they took.
+    timed = models.PositiveBigIntegerField(default=0)
+    duration_sum = models.BigIntegerField(default=0)
+    duration_min = models.BigIntegerField(null=True)
+    duration_max = models.BigIntegerField(null=True)
+    # Of those that started and that a schedule asked for: how late they began.
+    awaited = models.PositiveBigIntegerField(default=0)
+    lateness_sum = models.BigIntegerField(default=0)
+    lateness_max = models.BigIntegerField(null=True)
+    # How many by bucket of ``histogram``; empty buckets are left out.
+    durations = models.JSONField(default=dict)
+    latenesses = models.JSONField(default=dict)
+    # How many of these runs retention has removed.
+    removed = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        ordering = ["job", "day", "status"]
+        verbose_name = _("daily roll-up")
+        verbose_name_plural = _("daily roll-ups")
+        constraints = [
+            models.UniqueConstraint(fields=["job", "day", "status"], name="rollup_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job_id} {self.day} {self.status}"
+
+
+class RollupCursor(models.Model):
+    """How far runs are rolled up, one row: every run up to ``upto``, but for those left."""
+
+    upto = models.BigIntegerField(default=0)
+    # Grows with each change, so that a reader of several tables notices one in between.
+    version = models.BigIntegerField(default=0)
+
+    class Meta:
+        verbose_name = _("roll-up cursor")
+        verbose_name_plural = _("roll-up cursors")
+
+    def __str__(self) -> str:
+        return f"{self.upto}"
+
+
+class RollupLeft(models.Model):
+    """A run that had not ended when the cursor passed it, and is not rolled up yet."""
+
+    run = models.OneToOneField(Run, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        verbose_name = _("run left to roll up")
+        verbose_name_plural = _("runs left to roll up")
+
+    def __str__(self) -> str:
+        return f"{self.pk}"

@@ -1,8 +1,8 @@
 """What runs amount to: how each job stands, and its figures over the last weeks.
 
-Every aggregate that pages show is read here and nowhere else, so that the source can be exchanged
-in one place. All of it is computed from a bounded window of the newest rows, or by one look into
-an index for each job and status, and says how far it reaches where that is not all there is.
+Every aggregate that pages show is read here and nowhere else. All of it is computed from a bounded
+window of the newest rows and, where there are more, from the daily roll-ups, or by one look into an
+index for each job and status; it says how far it reaches where that is not all there is.
 """
 
 from __future__ import annotations
@@ -13,10 +13,14 @@ from datetime import UTC, date, datetime, timedelta
 
 from django.db.models import F, IntegerField, OuterRef, Q, QuerySet, Subquery
 
-from cronbell.runlog.models import Job, Run
+from cronbell.clock import to_micros
+from cronbell.runlog.histogram import below
+from cronbell.runlog.models import DailyRollup, Job, Run
 from cronbell.runlog.queries import storable
+from cronbell.runlog.rollups import days_of, merged
 from cronbell.states import Kind, Status
 
+MICROS = 1_000_000
 JOBS_JUDGED = 2_000
 WINDOW_RUNS = 2_000
 WINDOW_DAYS = 30
@@ -232,26 +236,67 @@ def usual_seconds(job_id: int) -> float | None:
 
 
 def job_figures(job_id: int, now: datetime) -> JobFigures:
-    """Return a job's figures over the last ``WINDOW_DAYS`` days or ``WINDOW_RUNS`` runs.
+    """Return a job's figures over the last ``WINDOW_DAYS`` days.
 
-    What ends first ends the window. Days are cut off here rather than in the query, which would
-    walk the whole log for a job that has long been silent.
+    Where the newest ``WINDOW_RUNS`` runs are all there are, they are read and everything is exact.
+    Where there are more, or some were removed by retention, days are read from the roll-ups, with
+    what is not rolled up yet: counts are exact still, spreads are rounded up by at most a fifth.
+    Only where no runner rolls up is the window cut short at ``WINDOW_RUNS``. Days are cut off here
+    rather than in the query, which would walk the whole log for a job that has long been silent.
     """
     start = datetime.combine(now.date() - timedelta(days=WINDOW_DAYS - 1), datetime.min.time(), UTC)
     marks = _marks(Run.objects.filter(job_id=job_id, dry_run=False), WINDOW_RUNS)
     within = [mark for mark in marks if mark.scheduled_at >= start]
+    rolled: dict[date, list[DailyRollup]] = {}
+    kept = days_of(job_id, to_micros(start), WINDOW_RUNS)
+    for rollup in kept.rollups:
+        rolled.setdefault(rollup.day.date(), []).append(rollup)
     by_day: dict[date, list[Mark]] = {}
     for mark in within:
         by_day.setdefault(mark.scheduled_at.date(), []).append(mark)
-    first = min(by_day, default=now.date())
-    span = (now.date() - first).days + 1 if by_day else 0
+    first = min([*by_day, *rolled], default=now.date())
+    span = (now.date() - first).days + 1 if by_day or rolled else 0
     days = [first + timedelta(days=number) for number in range(max(span, 0))]
+    since = [mark.scheduled_at for mark in within[-1:]]
+    if not within or first < within[-1].scheduled_at.date():
+        since = [rollup.day for rollup in rolled.get(first, ())[:1]]
     return JobFigures(
-        whole=_figures(within),
-        days=[(day, _figures(by_day.get(day, []))) for day in days],
-        since=within[-1].scheduled_at if within else None,
-        complete=len(marks) < WINDOW_RUNS or len(within) < len(marks),
+        whole=_exact_or_rolled(within, kept.rollups),
+        days=[(day, _exact_or_rolled(by_day.get(day, []), rolled.get(day, []))) for day in days],
+        since=since[0] if since else None,
+        complete=kept.complete or len(marks) < WINDOW_RUNS or len(within) < len(marks),
     )
+
+
+def _exact_or_rolled(marks: Sequence[Mark], rollups: Sequence[DailyRollup]) -> Figures:
+    ended = sum(mark.finished_at is not None for mark in marks)
+    # More marks than counted: some ended between the two looks, or their roll-ups were cut short.
+    if ended >= sum(rollup.runs for rollup in rollups):
+        return _figures(marks)
+    decided = [rollup for rollup in rollups if rollup.status in DECIDED]
+    all_decided = sum(rollup.runs for rollup in decided)
+    succeeded = sum(rollup.runs for rollup in decided if rollup.status == Status.SUCCESS)
+    return Figures(
+        succeeded=succeeded,
+        failed=all_decided - succeeded,
+        not_run=sum(rollup.runs for rollup in rollups) - all_decided,
+        duration=_rolled_spread((each.durations, each.duration_max) for each in decided),
+        lateness=_rolled_spread((each.latenesses, each.lateness_max) for each in decided),
+    )
+
+
+def _rolled_spread(parts: Iterable[tuple[dict[int, int], int | None]]) -> Spread | None:
+    counts: dict[int, int] = {}
+    longest: int | None = None
+    for part, most in parts:
+        counts = merged(counts, part)
+        longest = most if longest is None or (most is not None and most > longest) else longest
+    known = sum(counts.values())
+    if not known or longest is None:
+        return None
+    last = known - 1
+    half, most_of = last // 2, min(last, int(NINETEEN_IN_TWENTY * known))
+    return Spread(below(counts, half, longest) / MICROS, below(counts, most_of, longest) / MICROS)
 
 
 def _marks(runs: QuerySet[Run], most: int) -> list[Mark]:

@@ -20,6 +20,7 @@ from cronbell.errors import ScheduleError, UnknownJobError
 from cronbell.runlog.jobs import spec_from
 from cronbell.runlog.models import Job, JobVersion, Run
 from cronbell.runlog.queries import LONGEST_NAME, runner_state, storable
+from cronbell.runlog.retention import removed_of
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import fetch
 from cronbell.schedule import schedule_of
@@ -312,6 +313,10 @@ def _without_row(job: Job, segment: Segment, fire: int, now: datetime) -> Findin
     oldest = Run.objects.filter(job=job).order_by("id").first()
     kept = None if oldest is None else oldest.missed_first_at or oldest.scheduled_at
     data: dict[str, Any] = {}
+    removed = removed_of(job.pk, fire * MICROS)
+    if removed:
+        # Ended, counted and of that day: the roll-up knows how many, the rows are gone.
+        return Finding(code="no_row", at=fire, data={"removed": removed})
     if kept is None or to_micros(kept) // MICROS > fire:
         data["oldest"] = None if kept is None else to_micros(kept) // MICROS
     after = fetch(connections[ALIAS], "rows_from", [job.pk, fire * MICROS, 1])

@@ -241,6 +241,15 @@ def _not_recorded(finding: Finding, _moment: Moment, timezone: str) -> str:
 
 def _no_row(finding: Finding, _moment: Moment, timezone: str) -> str:
     parts = [_("A fire was due at %(at)s and has no row.") % {"at": _at(finding, timezone)}]
+    if "removed" in finding.data:
+        parts.append(
+            ngettext(
+                "%(n)s run of that day (UTC) was removed by retention; its roll-up is kept.",
+                "%(n)s runs of that day (UTC) were removed by retention; their roll-up is kept.",
+                finding.data["removed"],
+            )
+            % {"n": finding.data["removed"]}
+        )
     if "changed" in finding.data:
         parts.append(
             _(
