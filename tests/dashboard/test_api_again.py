@@ -85,21 +85,23 @@ def test_they_are_in_the_openapi_document(admin):
 
 def test_the_buttons_of_a_runs_page_cancel_it_and_do_it_again(admin, make_run):
     run = make_run(status="error")
-    page = admin.get(f"/admin/runs/{run.pk}").content.decode()
-    assert f'action="/admin/runs/{run.pk}/rerun"' in page
+    assert (
+        f'href="/admin/runs/{run.pk}/rerun"' in admin.get(f"/admin/runs/{run.pk}").content.decode()
+    )
     away = admin.post(f"/admin/runs/{run.pk}/rerun", {"nonce": "click"})
     new = Run.objects.get(origin=run)
     assert (away.status_code, away.headers["Location"]) == (303, f"/admin/runs/{new.pk}")
     assert (
-        f'action="/admin/runs/{new.pk}/cancel"'
-        in admin.get(f"/admin/runs/{new.pk}").content.decode()
+        f'href="/admin/runs/{new.pk}/cancel"' in admin.get(f"/admin/runs/{new.pk}").content.decode()
     )
     admin.post(f"/admin/runs/{new.pk}/cancel")
     new.refresh_from_db()
     assert (new.status, new.reason_data) == ("cancelled", {"by": "administrator"})
     assert admin.post(f"/admin/runs/{new.pk}/cancel").status_code == 400
     assert admin.post(f"/admin/runs/{run.pk}/rerun").status_code == 400, "no nonce"
-    assert admin.get(f"/admin/runs/{run.pk}/rerun").status_code == 405
+    asked = admin.get(f"/admin/runs/{run.pk}/rerun")
+    assert asked.status_code == 200, "looking asks, and does nothing"
+    assert Run.objects.count() == 2
 
 
 def test_a_missed_rows_page_says_how_much_a_backfill_filled(admin, make_run, jobs):

@@ -119,8 +119,7 @@ class Runner:
         self.dispatcher_for = dispatcher_for
         self.loaded = loaded
         self._changed: Config | None = None
-        self._target = target
-        self._generation = 0
+        self._target, self._generation = target, 0
         self._stopping = self._behind = False
         self._recording: set[asyncio.Task[None]] = set()
         self._configured = specs

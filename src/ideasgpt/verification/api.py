@@ -25,6 +25,7 @@ from ninja.utils import check_csrf
 from pydantic import Field
 
 from cronbell.clock import SYSTEM_CLOCK, iso
+from cronbell.dashboard.answers import OTHERS_THAN_GET, OTHERS_THAN_POST, wrong_method
 from cronbell.dashboard.api import AdministratorSession
 from cronbell.drain.claim import idempotency_key
 from cronbell.endpoint.auth import Gate
@@ -188,6 +189,34 @@ def decide_review(request: HttpRequest, record_id: int, body: Body[Decided]) -> 
     except standing.ReviewError as error:
         return _answer(request, 409, {"error": error.message})
     return _answer(request, 200, {"success": True, "id": record.pk, "status": body.decision})
+
+
+@api.api_operation(OTHERS_THAN_POST, "admin/records", auth=service_only, include_in_schema=False)
+def a_verification_is_posted(request: HttpRequest) -> HttpResponse:
+    """Refuse other methods, to whoever shows the token."""
+    del request
+    return wrong_method("POST")
+
+
+@api.api_operation(
+    OTHERS_THAN_GET, "admin/reviews", auth=AdministratorSession(), include_in_schema=False
+)
+def reviews_are_read(request: HttpRequest) -> HttpResponse:
+    """Refuse other methods, to administrators."""
+    del request
+    return wrong_method("GET")
+
+
+@api.api_operation(
+    OTHERS_THAN_POST,
+    "admin/reviews/{int:record_id}",
+    auth=AdministratorSession(),
+    include_in_schema=False,
+)
+def a_review_is_posted(request: HttpRequest, record_id: int) -> HttpResponse:
+    """Refuse other methods, to administrators."""
+    del request, record_id
+    return wrong_method("POST")
 
 
 def _verified(request: HttpRequest, record: Record) -> HttpResponse:
