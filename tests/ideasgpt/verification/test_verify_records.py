@@ -131,7 +131,8 @@ def test_the_job_sends_what_waits_and_only_that(run, make, obeying):
     assert obeying.asked == []
     body = run()
     assert (body["success"], body["processed"]) == (True, 2)
-    assert set(body["results"][0]) == {"recordId", "ok", "status", "body"}
+    named = {"recordId", "ok", "status", "body", "attempts", "seconds"}
+    assert set(body["results"][0]) == named, "an answered item has no error"
     told = {one["recordId"]: one["body"]["status"] for one in body["results"]}
     assert told == {str(good.pk): "approved", str(doubtful.pk): "needs_review"}
     assert body["tokens"] == 150
