@@ -140,7 +140,7 @@ class Month:
         from cronbell.runlog.store import FinishRow
 
         rows = [
-            FinishRow(run.id, run.term, "success", "", {}, 200, now, now, "", "", 0, 0)
+            FinishRow(run.id, run.term, now, now, "success", "", "{}", 200, "", "", 0, 0)
             for run in started
         ]
         if rows:
