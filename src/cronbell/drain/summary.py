@@ -71,7 +71,7 @@ def result(tally: Tally, batch: BatchSize, used: Counts) -> JobResult:
     if used["tokens"]:
         data["tokens"] = used["tokens"]
     if used["money"]:
-        data["cost"] = str((Decimal(used["money"]) / MILLION).normalize())
+        data["cost"] = f"{(Decimal(used['money']) / MILLION).normalize():f}"
     if tally.stop is not None:
         data["stopped"] = _stopped(tally)
     words = [_handled(tally), _why(tally), batch.note()]

@@ -267,7 +267,7 @@ def _told(verdict: Verdict) -> dict[str, Any]:
         "usage": {
             "calls": verdict.calls,
             "tokens": verdict.prompt_tokens + verdict.completion_tokens,
-            "cost": None if verdict.cost is None else str(verdict.cost),
+            "cost": None if verdict.cost is None else f"{verdict.cost.normalize():f}",
         },
     }
 

@@ -21,6 +21,7 @@ from tests.ideasgpt.verification.hostile import CLAIM, TRUE
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.drain.claim import claim, finish, idempotency_key
 from cronbell.drain.models import Stage
+from cronbell.drain.registry import drains
 from cronbell.drain.settings import BatchSize
 from cronbell.endpoint import JobContext
 from cronbell.endpoint.answer import worked
@@ -121,6 +122,10 @@ def test_nobody_else_gets_in(signed_in, make):
     assert signed_in.get("/api/admin/reviews").status_code == 403
     assert Client().get("/api/admin/reviews").status_code == 401
     assert not Verdict.objects.exists()
+
+
+def test_pages_and_api_find_the_drain_of_the_job():
+    assert drains()["verify-records"][1].name == "verify-records"
 
 
 def test_the_job_sends_what_waits_and_only_that(run, make, obeying):

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from cronbell.drain.budget import Usage
 from cronbell.drain.claim import Hold
 from cronbell.drain.drain import Drain
+from cronbell.drain.registry import draining
 from cronbell.drain.settings import batch_size
 from cronbell.drain.target import HttpTarget, Reply
 from cronbell.endpoint import JobContext, JobResult, cron_job
@@ -60,6 +61,7 @@ drain = Drain(
     dry_run=True,
     failure_message=service_text_later(_("An error occurred while verifying records.")),
 )
+@draining(drain)
 def verify_records(context: JobContext) -> JobResult:
     """Have a batch of waiting records verified, the oldest first.
 
