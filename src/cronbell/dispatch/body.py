@@ -115,8 +115,9 @@ def message_of(members: Members) -> str:
     """Return the endpoint's own words: ``message``, else ``error`` and ``details``."""
     message = "" if members.message is None else _words(members.message)
     if not message and (members.error is not None or members.details is not None):
-        parts = (_words(members.error), _words(members.details))
-        message = ": ".join(part for part in parts if part)
+        error, details = _words(members.error), _words(members.details)
+        # "It failed." and why is one sentence: "It failed: why".
+        message = f"{error.rstrip('.')}: {details}" if error and details else error or details
     return message[:MAX_MESSAGE]
 
 
