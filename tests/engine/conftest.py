@@ -7,8 +7,10 @@ import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from django.db import connections
 
 from cronbell.dispatch import Dispatcher, PyreqwestTransport
 from cronbell.domain import JobSpec
@@ -109,22 +111,28 @@ def lost_run(spec: JobSpec, clock, **changes) -> Run:
     return Run.objects.create(**{**values, **changes})
 
 
+async def aside(ask: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    """Ask the store in a thread that leaves no connection behind.
+
+    PostgreSQL's driver complains of one, at a moment of the collector's choice, in another test.
+    """
+
+    def closing() -> Any:
+        try:
+            return ask(*given, **named)
+        finally:
+            connections.close_all()
+
+    return await asyncio.to_thread(closing)
+
+
 async def until(predicate: Callable[[], bool]) -> None:
     """Wait until the run log (or the target) shows what a test waits for."""
     give_up = asyncio.get_running_loop().time() + PATIENCE_SECONDS
-    while not await asyncio.to_thread(_ask, predicate):
+    while not await aside(predicate):
         if asyncio.get_running_loop().time() > give_up:
-            raise AssertionError(await asyncio.to_thread(_rows))
+            raise AssertionError(await aside(_rows))
         await asyncio.sleep(0.02)  # noqa: TID251 - real processes and sockets
-
-
-def _ask(predicate: Callable[[], bool]) -> bool:
-    from django.db import connections
-
-    try:
-        return predicate()
-    finally:
-        connections.close_all()
 
 
 def _rows() -> str:

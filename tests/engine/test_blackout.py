@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from tests.engine.conftest import NOON, running, statuses, until
+from tests.engine.conftest import NOON, aside, running, statuses, until
 
 from cronbell.clock import to_micros
 from cronbell.domain import Blackout, CatchUp, Dialect, Overlap
@@ -137,7 +137,7 @@ def test_a_whole_runner_calls_nobody_in_a_window_but_for_run_now(make_spec, cloc
             clock.show_second(59.8)
             await until(lambda: statuses() == ["skipped"])
             assert target.requests_to(spec.path) == []
-            await asyncio.to_thread(request_run, "tick", nonce="n", actor="alice", clock=clock)
+            await aside(request_run, "tick", nonce="n", actor="alice", clock=clock)
             await until(lambda: statuses() == ["skipped", "success"])
 
     asyncio.run(go())

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
-from tests.engine.conftest import PATIENCE_SECONDS, SECRET, statuses, until
+from tests.engine.conftest import PATIENCE_SECONDS, SECRET, aside, statuses, until
 
 from cronbell.clock import SYSTEM_CLOCK, to_micros
 from cronbell.dispatch import Dispatcher, PyreqwestTransport
@@ -79,7 +79,7 @@ async def a_call_beside_another_clock(make_spec, target, seconds, lease_time) ->
     gate = threading.Event()
     target.script(spec.path, answers.held(gate, answers.ok()), answers.ok())
     async with runner([spec], target, apart(0), lease_time=lease_time):
-        await asyncio.to_thread(request_run, spec.name, nonce="n", actor="alice")
+        await aside(request_run, spec.name, nonce="n", actor="alice")
         await until(lambda: len(target.requests) == 1)
         async with runner([spec], target, apart(seconds), lease_time=lease_time) as other:
             await asyncio.wait_for(looks(other).wait(), PATIENCE_SECONDS)
@@ -107,7 +107,7 @@ def test_a_dead_runners_run_is_taken_over_in_time_by_one_whose_clock_is_behind(m
 
     async def go():
         async with runner([spec], target, apart(-4)):
-            await asyncio.to_thread(abandoned, spec.name)
+            await aside(abandoned, spec.name)
             await until(lambda: statuses() == ["success"])
 
     asyncio.run(go())
@@ -140,12 +140,12 @@ def test_the_runner_whose_clock_is_wrong_stands_aside_until_it_is_alone(make_spe
             assert not wrong.keeper.clocks.aside, "alone it works by its own clock"
             async with runner([spec], target, apart(0)) as right:
                 await until(lambda: wrong.keeper.clocks.aside)
-                before = await asyncio.to_thread(early)
+                before = await aside(early)
                 wrong.clock.show(wrong.clock.now() + timedelta(seconds=30))
                 await asyncio.wait_for(looks(wrong).wait(), PATIENCE_SECONDS)
-                assert await asyncio.to_thread(early) <= before, "planned by the wrong clock"
+                assert await aside(early) <= before, "planned by the wrong clock"
                 assert not right.keeper.clocks.aside
-                found = {one.name: one for one in await asyncio.to_thread(findings)}
+                found = {one.name: one for one in await aside(findings)}
                 assert not found["clocks"].ok
                 assert "stands aside" in found["clocks"].remedy
             await until(lambda: not wrong.keeper.clocks.aside)

@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from tests.engine.conftest import NOON, running, until
+from tests.engine.conftest import NOON, aside, running, until
 
 from cronbell.domain import Dialect, JobSpec
 from cronbell.runlog.heartbeats import Ping, Signal, take
@@ -34,7 +34,7 @@ def test_two_runners_record_silence_once_and_call_nothing(clock, target):
     async def go():
         async with running(specs, clock, target), running(specs, clock, target):
             clock.show_second(59.9)
-            await asyncio.to_thread(ping)
+            await aside(ping)
             clock.show(NOON + timedelta(minutes=1, seconds=19.7))
             await until(lambda: len(rows()) == 2)
             await until(lambda: ("mirror", "timed_out", "no_end") in rows())

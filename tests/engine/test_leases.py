@@ -7,8 +7,7 @@ import random
 import threading
 
 import pytest
-from django.db import connections
-from tests.engine.conftest import NOON, SECRET
+from tests.engine.conftest import NOON, SECRET, aside
 
 from cronbell.clock import to_micros
 from cronbell.dispatch import Dispatcher, PyreqwestTransport
@@ -56,18 +55,6 @@ def runner_for(spec, clock, target, then) -> None:
             await transport.close()
 
     asyncio.run(go())
-
-
-async def aside(ask):
-    """Ask the store in a thread that leaves no connection behind."""
-
-    def closing():
-        try:
-            return ask()
-        finally:
-            connections.close_all()
-
-    return await asyncio.to_thread(closing)
 
 
 def in_force(clock) -> bool:

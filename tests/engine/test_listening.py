@@ -7,7 +7,7 @@ import os
 
 import pytest
 from django.db import connections
-from tests.engine.conftest import until
+from tests.engine.conftest import aside, until
 
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.engine.listen import listen_forever
@@ -35,18 +35,6 @@ def listeners() -> list[int]:
     with connections["runlog"].cursor() as cursor:
         cursor.execute(LISTENERS, [LISTEN])
         return [pid for (pid,) in cursor.fetchall()]
-
-
-async def aside(ask, *given):
-    """Ask in a thread, which keeps no connection."""
-
-    def asking():
-        try:
-            return ask(*given)
-        finally:
-            connections.close_all()
-
-    return await asyncio.to_thread(asking)
 
 
 def end(pid: int) -> bool:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
-from tests.engine.conftest import NOON, lost_run, run_until, running, statuses, until
+from tests.engine.conftest import NOON, aside, lost_run, run_until, running, statuses, until
 
 from cronbell.clock import to_micros
 from cronbell.domain import CatchUp, Delivery, Overlap, RetryPolicy
@@ -109,7 +109,7 @@ def test_allowed_runs_go_on_beside_each_other(make_spec, clock, target):
             for calls in (1, 2):
                 clock.show_second(59.8)
                 await until(lambda calls=calls: len(target.requests_to(spec.path)) == calls)
-            assert await asyncio.to_thread(statuses) == ["running", "running"]
+            assert await aside(statuses) == ["running", "running"]
             gate.set()
             await until(lambda: statuses() == ["success", "success"])
 
@@ -213,7 +213,7 @@ def test_a_cancelled_call_is_dropped_within_about_a_second(make_spec, clock, tar
             clock.show_second(59.8)
             await until(lambda: len(target.requests) == 1)
             asked = clock.monotonic()
-            assert await asyncio.to_thread(ask) == "running"
+            assert await aside(ask) == "running"
             await until(lambda: statuses() == ["cancelled"])
             await until(lambda: not runner.pool.going and not runner.keeper.in_hand)
             assert clock.monotonic() - asked < 5

@@ -7,7 +7,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from tests.engine.conftest import NOON, lost_run, run_until, running, statuses, until
+from tests.engine.conftest import NOON, aside, lost_run, run_until, running, statuses, until
 
 from cronbell.clock import from_micros, to_micros
 from cronbell.domain import RetryPolicy, fire_key
@@ -209,8 +209,8 @@ def test_run_now_works_between_fires_and_a_double_click_makes_one_run(make_spec,
 
     async def go():
         async with running([spec], clock, target):
-            first = await asyncio.to_thread(click)
-            second = await asyncio.to_thread(click)
+            first = await aside(click)
+            second = await aside(click)
             assert first == second
             await until(lambda: statuses() == ["success"])
 
