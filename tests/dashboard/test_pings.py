@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from datetime import timedelta
 
 import pytest
 from django.db import connections
 from django.test import Client
+from tests.support import machine
 
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.dashboard import pings
@@ -136,8 +136,8 @@ def test_a_store_that_does_not_take_it_is_503_and_asked_again(job, outsider):
     assert outsider.get(f"/ping/{token}").status_code == 200
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")
 def test_the_line_of_the_manual_works_with_curl(job, live_server):
+    machine.require("curl")
     url = f"{live_server.url}/ping/{token_of(job)}"
     line = ["curl", "-fsS", "-m", "10", "--retry", "5"]
     done = subprocess.run([*line, "--data-binary", "done", url], capture_output=True, check=False)

@@ -10,7 +10,6 @@ application's own, and at claiming with leases still standing or long run out.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
@@ -18,14 +17,14 @@ import random
 import signal
 import sys
 import tempfile
-import traceback
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from tests.support import forks
 
 from cronbell.clock import SYSTEM_CLOCK
 
@@ -82,7 +81,7 @@ def main(kills: int, seed: int, store: str = "", *, sabotage: bool = False) -> R
         # What the forked processes need is there when they begin, so that they are killed at work.
         import_module("cronbell.drain.drain")
         import_module("cronbell.testing")
-        _fork(lambda: call_command("migrate", run_syncdb=True, verbosity=0))
+        forks.fork(lambda: call_command("migrate", run_syncdb=True, verbosity=0))
         if sabotage:
             from cronbell.drain import claim as claims
 
@@ -93,27 +92,27 @@ def main(kills: int, seed: int, store: str = "", *, sabotage: bool = False) -> R
             killed = _kill(random.Random(seed), kills, port)
             return _look(killed, log)
         finally:
-            _end(api)
+            forks.end(api)
 
 
 def _kill(chance: random.Random, kills: int, port: int) -> int:
     killed = late = 0
     for _ in range(kills):
-        _fork(_fill)
+        forks.fork(_fill)
         late += LEASE_PASSED * chance.choice((0, 1))
         applied = chance.random() < 0.5
-        pid = _start(lambda late=late, applied=applied: _drain(port, late, applied=applied))
+        pid = forks.start(lambda late=late, applied=applied: _drain(port, late, applied=applied))
         SYSTEM_CLOCK.sleep(chance.uniform(0, LONGEST_LIFE))
         os.kill(pid, signal.SIGKILL)
         killed += os.WIFSIGNALED(os.waitpid(pid, 0)[1])
     # Three strikes and a last run, each when everything is due again.
     for again in range(1, 5):
-        _fork(lambda again=again: _drain(port, late + again * LEASE_PASSED, applied=False))
+        forks.fork(lambda again=again: _drain(port, late + again * LEASE_PASSED, applied=False))
     return killed
 
 
 def _look(killed: int, log: Path) -> Report:
-    _fork(lambda: _show(log.with_name("letters")))
+    forks.fork(lambda: _show(log.with_name("letters")))
     letters = json.loads(log.with_name("letters").read_text())
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     asked: dict[str, set[str]] = {}
@@ -235,51 +234,14 @@ def _start_api(log: Path) -> tuple[int, int]:
         os.write(write, str(server.sockets[0].getsockname()[1]).encode())
         await server.serve_forever()
 
-    pid = _start(lambda: asyncio.run(serve()))
+    pid = forks.start(lambda: asyncio.run(serve()))
     os.close(write)
     with os.fdopen(read) as told:
         # One write of a few bytes: they come in one piece. The API keeps its end open.
         return pid, int(os.read(told.fileno(), 10))
 
 
-def _start(work: Callable[[], object]) -> int:
-    """Run something in a process of its own, and return its id."""
-    pid = os.fork()
-    if pid:
-        return pid
-    code = 1
-    try:
-        work()
-        code = 0
-    except BaseException:  # noqa: BLE001 - nothing may get past the fork
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
-
-
-def _fork(work: Callable[[], object]) -> None:
-    """Run something to its end, outside this process: it must open no connection, nor threads."""
-    code = os.waitstatus_to_exitcode(os.waitpid(_start(work), 0)[1])
-    assert code == 0, f"a process ended with {code}; see its words above"
-
-
-def _end(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-
-
-def arguments() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--store", default="", help="a DATABASE_URL; empty for SQLite")
-    parser.add_argument("--sabotage", action="store_true", help=argparse.SUPPRESS)
-    return parser.parse_args()
-
-
 if __name__ == "__main__":
-    given = arguments()
+    given = forks.arguments(__doc__)
     found = main(given.kills, given.seed, given.store, sabotage=given.sabotage)
     sys.stdout.write(json.dumps(asdict(found)) + "\n")

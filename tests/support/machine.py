@@ -22,6 +22,7 @@ INSTALL = {
     "gettext": "apt-get install gettext",
     "openssl": "apt-get install openssl",
     "strace": "apt-get install strace",
+    "curl": "apt-get install curl",
     "systemd": "apt-get install systemd",
     "tesseract": "apt-get install tesseract-ocr tesseract-ocr-kor",
 }
@@ -94,6 +95,7 @@ FINDERS: dict[str, Callable[[], Path | None]] = {
     "gettext": _program("xgettext"),
     "openssl": _program("openssl"),
     "strace": _program("strace"),
+    "curl": _program("curl"),
     "systemd": _program("systemd-analyze"),
     "tesseract": _program("tesseract"),
 }

@@ -341,7 +341,7 @@ def _check_range(wanted: Range, clock: Clock) -> None:
     if to_micros(wanted.until) > clock.micros():
         raise BackfillError(
             f"until {iso(wanted.until)} is in the future",
-            hint="fires that are not due yet run by themselves; leave --until out for now",
+            hint="fires that are not due yet run by themselves; without --until it fills up to now",
         )
     if wanted.overlap not in OVERLAPS:
         raise BackfillError(

@@ -10,7 +10,6 @@ a dead one held is taken up again when leases have run out; clocks go ahead inst
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import math
@@ -20,8 +19,6 @@ import signal
 import socket
 import sys
 import tempfile
-import traceback
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from importlib import import_module
@@ -29,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.ideasgpt.verification.obeying_model import ObeyingModel, approval
+from tests.support import forks
 from tests.support.waiting import wait_until
 
 from cronbell.clock import SYSTEM_CLOCK
@@ -87,7 +85,7 @@ def main(kills: int, seed: int, store: str = "", *, sabotage: bool = False) -> R
             records = _look(Path(folder) / "records")
             return Report(killed, records, unsettled, len(log.read_text().splitlines()))
         finally:
-            _end(model)
+            forks.end(model)
 
 
 def _prepare(folder: str, store: str, model: str, *, sabotage: bool) -> None:
@@ -112,8 +110,8 @@ def _prepare(folder: str, store: str, model: str, *, sabotage: bool) -> None:
     for name in ("ideasgpt.urls", "ideasgpt.verification.jobs.verify_records", "openai"):
         import_module(name)
     # As the service does: the run log's by name, first, where one database holds both.
-    _fork(lambda: call_command("migrate", "runlog", database="runlog", verbosity=0))
-    _fork(lambda: call_command("migrate", database="default", verbosity=0))
+    forks.fork(lambda: call_command("migrate", "runlog", database="runlog", verbosity=0))
+    forks.fork(lambda: call_command("migrate", database="default", verbosity=0))
     if sabotage:
         from ideasgpt.verification import standing
 
@@ -124,10 +122,10 @@ def _kill(chance: random.Random, kills: int, note: Path) -> tuple[int, int]:
     killed = unsettled = 0
     late = 0.0
     for _ in range(kills):
-        _fork(_fill)
+        forks.fork(_fill)
         late += LEASE_PASSED * chance.choice((0, 1))
         verifier, url = _start_verifier(note, late)
-        job = _start(lambda late=late, url=url: _drain(url, late))
+        job = forks.start(lambda late=late, url=url: _drain(url, late))
         victims = chance.choice(((job,), (verifier,), (job, verifier)))
         SYSTEM_CLOCK.sleep(chance.uniform(0, LONGEST_LIFE))
         for pid in victims:
@@ -138,21 +136,21 @@ def _kill(chance: random.Random, kills: int, note: Path) -> tuple[int, int]:
             assert os.waitstatus_to_exitcode(os.waitpid(job, 0)[1]) == 0
         if verifier not in victims:  # it may be in the middle of a record that nobody waits for
             SYSTEM_CLOCK.sleep(chance.uniform(0, LONGEST_LIFE / 4))
-            _end(verifier)
-        _fork(lambda: note.write_text(str(_held())))
+            forks.end(verifier)
+        forks.fork(lambda: note.write_text(str(_held())))
         unsettled += int(note.read_text())
     # The first gives back, then the batches, and the last closes what another's end cut off.
     for _ in range(2 + math.ceil(kills * NEW / BATCH)):
         late += LEASE_PASSED
         verifier, url = _start_verifier(note, late)
-        _fork(lambda late=late, url=url: _drain(url, late))
-        _end(verifier)
+        forks.fork(lambda late=late, url=url: _drain(url, late))
+        forks.end(verifier)
     return killed, unsettled
 
 
 def _look(file: Path) -> int:
     """Hold every record to what must have come of it; return how many there are."""
-    _fork(lambda: file.write_text(json.dumps(_rows())))
+    forks.fork(lambda: file.write_text(json.dumps(_rows())))
     rows = json.loads(file.read_text())
     for row in rows:
         name = f"record {row['id']} is {row['status']}"
@@ -232,7 +230,7 @@ def _start_verifier(note: Path, late: float) -> tuple[int, str]:
         draft.rename(note)
         server.serve_forever()
 
-    pid = _start(serve)
+    pid = forks.start(serve)
     port = wait_until(lambda: note.exists() and note.read_text(), 20, what="the verifier")
     return pid, f"http://127.0.0.1:{port}"
 
@@ -257,7 +255,7 @@ def _start_model(log: Path) -> tuple[int, str]:
             theirs.close()
             signal.pause()
 
-    pid = _start(serve)
+    pid = forks.start(serve)
     theirs.close()
     with ours:
         return pid, ours.recv(100).decode() + "/v1"
@@ -269,44 +267,7 @@ def _ahead(late: float) -> ShiftedClock:
     return clock
 
 
-def _start(work: Callable[[], object]) -> int:
-    """Run something in a process of its own, and return its id."""
-    pid = os.fork()
-    if pid:
-        return pid
-    code = 1
-    try:
-        work()
-        code = 0
-    except BaseException:  # noqa: BLE001 - nothing may get past the fork
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
-
-
-def _fork(work: Callable[[], object]) -> None:
-    """Run something to its end, outside this process: it must open no connection, nor threads."""
-    code = os.waitstatus_to_exitcode(os.waitpid(_start(work), 0)[1])
-    assert code == 0, f"a process ended with {code}; see its words above"
-
-
-def _end(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-
-
-def arguments() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--store", default="", help="a DATABASE_URL; empty for SQLite")
-    parser.add_argument("--sabotage", action="store_true", help=argparse.SUPPRESS)
-    return parser.parse_args()
-
-
 if __name__ == "__main__":
-    given = arguments()
+    given = forks.arguments(__doc__)
     found = main(given.kills, given.seed, given.store, sabotage=given.sabotage)
     sys.stdout.write(json.dumps(asdict(found)) + "\n")
