@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -140,7 +141,7 @@ def test_only_what_failed_is_tried_again_and_with_the_same_key(
     new = letters(1)[0]
     sent = len(target.requests)
     everything = [*ids, str(done.pk), str(waiting.pk), str(new.pk), "0", "x", "\x00", "9" * 30]
-    assert ledger.try_again(posting, everything, now=clock.now()) == 3
+    assert ledger.try_again(posting, everything, actor="kim", now=clock.now()) == 3
     assert dead() == 0
     assert run(drain())["processed"] == 4
     again = target.requests[sent:]
@@ -148,7 +149,7 @@ def test_only_what_failed_is_tried_again_and_with_the_same_key(
         *map(int, ids), waiting.pk, new.pk,
     ]  # fmt: skip
     assert [one.header("Idempotency-Key") for one in again][:2] == keys
-    assert ledger.try_again(posting, everything, now=clock.now()) == 0
+    assert ledger.try_again(posting, everything, actor="kim", now=clock.now()) == 0
 
 
 def test_what_is_being_handled_is_not_put_back(drain, run, take, target, letters, clock):
@@ -157,14 +158,14 @@ def test_what_is_being_handled_is_not_put_back(drain, run, take, target, letters
     run(drain())
     clock.advance(61)
     (hold,) = take()
-    assert ledger.try_again(drain(), [str(hold.record.pk)], now=clock.now()) == 0
+    assert ledger.try_again(drain(), [str(hold.record.pk)], actor="kim", now=clock.now()) == 0
     assert Letter.objects.get().drain_owner == hold.owner
 
 
 def test_sabotage_an_id_in_another_spelling_is_no_record(drain, refused, clock):
     posting, ids = refused(1)
     wrong = [f"0{ids[0]}", f" {ids[0]}", f"{ids[0]}.0"]
-    assert ledger.try_again(posting, wrong, now=clock.now()) == 0
+    assert ledger.try_again(posting, wrong, actor="kim", now=clock.now()) == 0
     assert ledger.record_of(posting, wrong[0]) is None
     assert ledger.record_of(posting, ids[0]) == Letter.objects.get()
 
@@ -172,6 +173,38 @@ def test_sabotage_an_id_in_another_spelling_is_no_record(drain, refused, clock):
 def test_all_dead_letters_are_put_back_however_many(refused, clock, monkeypatch):
     posting, ids = refused(5)
     monkeypatch.setattr(ledger, "MOST_AT_ONCE", 2)
-    assert ledger.try_all_again(posting, now=clock.now()) == len(ids)
+    assert ledger.try_all_again(posting, actor="kim", now=clock.now()) == len(ids)
     assert dead() == 0
-    assert ledger.try_all_again(posting, now=clock.now()) == 0
+    assert ledger.try_all_again(posting, actor="kim", now=clock.now()) == 0
+
+
+def test_the_application_does_its_part_and_says_which_are_tried_again(refused, clock, monkeypatch):
+    posting, ids = refused(5)
+    monkeypatch.setattr(ledger, "MOST_AT_ONCE", 2)
+    asked = []
+
+    def again(records, actor, now):
+        asked.append(([str(one.pk) for one in records], actor, now))
+        return [one for one in records if str(one.pk) not in ids[:2]]
+
+    # The first page is left out whole, and those after it are come to all the same.
+    wanting = replace(posting, again=again)
+    assert ledger.try_all_again(wanting, actor="kim", now=clock.now()) == 3
+    assert asked == [(ids[at : at + 2], "kim", clock.now()) for at in (0, 2, 4)]
+    left = Letter.objects.filter(drain_state=Stage.DEAD).order_by("pk")
+    assert [str(one.pk) for one in left] == ids[:2]
+    assert ledger.try_again(wanting, ids, actor="kim", now=clock.now()) == 0
+    assert asked[3:] == [(ids[:2], "kim", clock.now())]  # only what failed is asked about
+
+
+def test_what_the_application_cannot_do_puts_nothing_back(refused, clock):
+    posting, ids = refused(1)
+
+    def again(records, _actor, _now):
+        Letter.objects.filter(pk=records[0].pk).update(text="changed")
+        raise RuntimeError("not now")
+
+    with pytest.raises(RuntimeError, match="not now"):
+        ledger.try_again(replace(posting, again=again), ids, actor="kim", now=clock.now())
+    assert dead() == 1
+    assert Letter.objects.get().text != "changed"

@@ -206,21 +206,21 @@ def retry(
 ) -> Answer[dict[str, Any]] | dict[str, Any]:
     """Have records that failed tried again by the job's next run, under the same keys.
 
-    Records that are done, being handled, or have not failed are left alone.
+    Records that are done, being handled, or have not failed are left alone, and so are those that
+    the application does not want tried again: a person has decided on them, say.
     """
-    del request
     endpoint, drain = _found(job)
-    now = SYSTEM_CLOCK.now()
+    actor, now = request.user.get_username(), SYSTEM_CLOCK.now()
     if [body.recordIds is not None, body.runId is not None, body.allDead].count(True) != 1:
         raise HttpError(400, _("Say which records: one of recordIds, runId and allDead."))
     if body.allDead:
-        return {"retried": ledger.try_all_again(drain, now=now)}
+        return {"retried": ledger.try_all_again(drain, actor=actor, now=now)}
     ids = body.recordIds
     if body.runId is not None:
         ids = records.failed_records(records.jobs_of(job, endpoint.path), body.runId)
         if ids is None:
             raise HttpError(404, _("This job has no run of that number that handled records."))
-    return {"retried": ledger.try_again(drain, ids or [], now=now)}
+    return {"retried": ledger.try_again(drain, ids or [], actor=actor, now=now)}
 
 
 @router.get(

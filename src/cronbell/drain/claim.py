@@ -305,11 +305,15 @@ def try_again(records: Records, *, now: datetime) -> int:
     Returns:
         How many of them that were.
     """
-    waiting = _free(now) & ~Q(drain_error="")
-    failed = records.filter(Q(drain_state=Stage.DEAD.value) | waiting)
-    return failed.update(
+    return failed(records, now=now).update(
         **_afresh(now) | {"drain_available_at": Least(F("drain_entered_at"), Value(now))}
     )
+
+
+def failed(records: Records, *, now: datetime) -> Records:
+    """Return those of records that were set aside, or failed and wait for another try."""
+    waiting = _free(now) & ~Q(drain_error="")
+    return records.filter(Q(drain_state=Stage.DEAD.value) | waiting)
 
 
 def mark_handled(records: Records, *, now: datetime) -> int:
@@ -327,6 +331,17 @@ def mark_handled(records: Records, *, now: datetime) -> int:
         drain_settled_at=now,
         drain_failures=0,
         drain_error="",
+    )
+
+
+def close_dead(records: Records, *, now: datetime) -> int:
+    """Have records done that were set aside and that somebody has dealt with in another way.
+
+    Returns:
+        How many of them had been set aside.
+    """
+    return records.filter(drain_state=Stage.DEAD.value).update(
+        drain_state=Stage.DONE.value, drain_settled_at=now, drain_failures=0, drain_error=""
     )
 
 

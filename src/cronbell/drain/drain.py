@@ -8,8 +8,9 @@ import os
 import socket
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from django.db import Error, router, transaction
@@ -45,6 +46,7 @@ MOST_CALLERS = 100
 LONGEST_NAME = 100  # what the counters' column takes
 
 Settle = Callable[[Any, Reply], None]
+Again = Callable[[Sequence[Any], str, datetime], Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,9 @@ class Drain:
         timeout: seconds one call may take; less where the deadline is nearer.
         settle: writes what came of a record to the application's database, in the transaction
             that settles it; what it raises undoes both and counts as a failure of the record.
+        again: what the application does with records that failed and that a person wants tried
+            again (records, who, the instant), in the transaction that puts them back; returns
+            those that may be. For where a record that failed does not qualify any more.
         strikes: failures of its own that set a record aside.
         retry_wait: seconds before a failed record may be claimed again.
         per_run: caps of each run.
@@ -83,6 +88,7 @@ class Drain:
     pace: Pace | None = None
     timeout: float = 30.0
     settle: Settle | None = None
+    again: Again | None = None
     strikes: int = 3
     retry_wait: float = 60.0
     per_run: Caps = field(default_factory=Caps)

@@ -109,37 +109,52 @@ def record_of(drain: Drain, record_id: str) -> DrainState | None:
     return _chosen(drain, [record_id]).first()
 
 
-def try_again(drain: Drain, record_ids: Sequence[str], *, now: datetime) -> int:
+def try_again(drain: Drain, record_ids: Sequence[str], *, actor: str, now: datetime) -> int:
     """Have those of the given records that failed tried again, before what came after them.
 
     That is records set aside, whose failures are forgotten, and records that wait for their next
-    try. What is done, being handled or never failed is left alone, and none gets another
-    idempotency key: they have not changed.
+    try. What is done, being handled or never failed is left alone, and so is what the drain's
+    ``again`` leaves out; none gets another idempotency key: they have not changed.
+
+    Args:
+        drain: whose.
+        record_ids: which.
+        actor: who wants it.
+        now: the wall time.
 
     Returns:
         How many there were.
     """
     put_back = 0
     for start in range(0, len(record_ids), MOST_AT_ONCE):
-        put_back += _put_back(drain, record_ids[start : start + MOST_AT_ONCE], now)
+        chosen = _chosen(drain, record_ids[start : start + MOST_AT_ONCE])
+        put_back += _put_back(drain, chosen, actor, now)
     return put_back
 
 
-def try_all_again(drain: Drain, *, now: datetime) -> int:
+def try_all_again(drain: Drain, *, actor: str, now: datetime) -> int:
     """Have every record that was set aside tried again; return how many there were."""
     put_back = 0
-    dead = _rows(drain).filter(drain_state=Stage.DEAD.value).order_by("drain_available_at", "pk")
-    while ids := list(dead.values_list("pk", flat=True)[:MOST_AT_ONCE]):
-        done = _put_back(drain, [str(pk) for pk in ids], now)
-        if not done:  # somebody else is at it
-            break
-        put_back += done
+    rows = _rows(drain)
+    # Page by page, since what ``again`` leaves out stays among those set aside.
+    page = rows.filter(drain_state=Stage.DEAD.value).order_by("drain_available_at", "pk")
+    rest = page
+    while found := list(rest.values_list("pk", "drain_available_at")[:MOST_AT_ONCE]):
+        chosen = rows.filter(pk__in=[pk for pk, _at in found])
+        put_back += _put_back(drain, chosen, actor, now)
+        last, at = found[-1]
+        rest = page.filter(Q(drain_available_at__gt=at) | Q(drain_available_at=at, pk__gt=last))
     return put_back
 
 
-def _put_back(drain: Drain, record_ids: Sequence[str], now: datetime) -> int:
+def _put_back(drain: Drain, chosen: Records, actor: str, now: datetime) -> int:
+    """Put records back and have the application do its part of it, or neither."""
     with transaction.atomic(using=router.db_for_write(_model(drain))):
-        return claims.try_again(_chosen(drain, record_ids), now=now)
+        # Locked, so that what the application looks at is what is put back.
+        failed = list(claims.failed(chosen, now=now).select_for_update().order_by("pk"))
+        if drain.again is not None and failed:
+            failed = list(drain.again(failed, actor, now))
+        return claims.try_again(chosen.filter(pk__in=[one.pk for one in failed]), now=now)
 
 
 def _model(drain: Drain) -> type[DrainState]:

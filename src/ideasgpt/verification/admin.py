@@ -16,7 +16,9 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from cronbell.clock import SYSTEM_CLOCK
+from cronbell.drain import ledger
 from ideasgpt.verification import standing
+from ideasgpt.verification.jobs import verify_records
 from ideasgpt.verification.models import Attachment, AuditEntry, Record, Standing, Verdict
 from ideasgpt.verification.storage import UploadError, attach, check_size, path_of, type_of
 
@@ -168,7 +170,8 @@ class RecordAdmin(Base):
     def again(self, request: HttpRequest, records: QuerySet[Record]) -> None:
         """Have failed ones tried again."""
         actor, now = request.user.get_username(), SYSTEM_CLOCK.now()
-        count = sum(standing.verify_again(one, actor=actor, now=now) for one in records)
+        ids = [str(one.pk) for one in records]
+        count = ledger.try_again(verify_records.drain, ids, actor=actor, now=now)
         self.message_user(request, _now("%(n)d records wait again.") % {"n": count})
 
     def _decide(self, request: HttpRequest, records: QuerySet[Record], to: Standing) -> None:

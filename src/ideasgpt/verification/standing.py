@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -11,7 +12,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
-from cronbell.drain.claim import idempotency_key, mark_changed, mark_handled, send_again
+from cronbell.drain.claim import close_dead, idempotency_key, mark_changed, mark_handled
 from cronbell.drain.models import Stage
 from cronbell.errors import CronbellError
 from ideasgpt.verification.models import Attachment, AuditEntry, Record, Standing, Verdict
@@ -164,6 +165,8 @@ def review(
         ).update(verification_status=decision, awaits_review=False)
         if not changed:
             raise ReviewError(_("The record has changed since you looked at it; look again."))
+        # Nobody is to try again what a person has decided.
+        close_dead(Record.objects.filter(pk=record.pk, drain_version=version), now=now)
         _audit(record, now, actor, (Standing(seen), Standing(decision)), note.strip())
 
 
@@ -180,15 +183,26 @@ def changed(record: Record, *, actor: str, now: datetime) -> None:
         _audit(row, now, actor, (before, Standing.PENDING), "changed")
 
 
-def verify_again(record: Record, *, actor: str, now: datetime) -> bool:
-    """Have a record that failed tried again under the same key; False where it has not failed."""
-    failed = Record.objects.filter(pk=record.pk, verification_status=Standing.FAILED.value)
+def wait_again(records: Sequence[Record], actor: str, now: datetime) -> list[Record]:
+    """Have records that failed wait again, under the same key; the drain's ``again``.
+
+    It is part of the transaction in which the drain puts them back: else a record would be pending
+    for the one and failed for the other.
+
+    Returns:
+        Those that wait now. What a person has decided on meanwhile stays decided.
+    """
+    waits = []
     with transaction.atomic():
-        send_again(failed.all(), now=now)
-        if not failed.update(awaits_review=False, **_waits_again()):
-            return False
-        _audit(record, now, actor, (Standing.FAILED, Standing.PENDING))
-    return True
+        for record in records:
+            row = Record.objects.filter(pk=record.pk, drain_version=record.drain_version)
+            failed = row.filter(verification_status=Standing.FAILED.value)
+            if failed.update(awaits_review=False, **_waits_again()):
+                _audit(record, now, actor, (Standing.FAILED, Standing.PENDING))
+                waits.append(record)
+            elif row.filter(verification_status=Standing.PENDING.value).exists():
+                waits.append(record)
+    return waits
 
 
 def _waits_again() -> dict[str, object]:

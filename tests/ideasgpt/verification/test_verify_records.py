@@ -19,6 +19,7 @@ from tests.ideasgpt.verification.conftest import TOKEN
 from tests.ideasgpt.verification.hostile import CLAIM, TRUE
 
 from cronbell.clock import SYSTEM_CLOCK
+from cronbell.drain import ledger
 from cronbell.drain.claim import claim, finish, idempotency_key
 from cronbell.drain.models import Stage
 from cronbell.drain.registry import drains
@@ -233,17 +234,92 @@ def test_a_model_that_is_away_costs_the_record_nothing(run, make, monkeypatch):
     )
 
 
-def test_a_record_that_fails_three_times_is_set_aside_for_a_person(run, make):
-    record = make()
-    for file in folder().iterdir():
-        file.unlink()
-    for _ in range(3):
-        Record.objects.update(drain_available_at=SYSTEM_CLOCK.now() - timedelta(seconds=1))
-        assert run()["results"][0]["status"] == 500
+@pytest.fixture
+def set_aside(run, make):
+    """Make a record that the verifier fails at three times; its document comes back afterwards."""
+
+    def fail():
+        record = make()
+        files = {file: file.read_bytes() for file in folder().iterdir()}
+        for file in files:
+            file.unlink()
+        for _ in range(3):
+            due = SYSTEM_CLOCK.now() - timedelta(seconds=1)
+            Record.objects.filter(pk=record.pk).update(drain_available_at=due)
+            assert run()["results"][0]["status"] == 500
+        for file, contents in files.items():
+            file.write_bytes(contents)
+        record.refresh_from_db()
+        assert (record.verification_status, record.awaits_review) == ("failed", True)
+        assert record.drain_state == Stage.DEAD
+        return record
+
+    return fail
+
+
+def by_api(client, record):
+    body = json.dumps({"recordIds": [str(record.pk)]})
+    answer = client.post("/api/admin/drains/verify-records/retry", body, "application/json")
+    return answer.json() == {"retried": 1}
+
+
+def by_api_all(client, _record):
+    body = json.dumps({"allDead": True})
+    answer = client.post("/api/admin/drains/verify-records/retry", body, "application/json")
+    return answer.json() == {"retried": 1}
+
+
+def by_page(client, record):
+    answer = client.post("/admin/records/verify-records/retry", {"record": record.pk})
+    return answer.status_code == 303
+
+
+def by_stock_admin(client, record):
+    chosen = {"action": "again", "_selected_action": [record.pk]}
+    answer = client.post("/admin/data/verification/record/", chosen)
+    return answer.status_code == 302
+
+
+@pytest.mark.parametrize("ask", [by_api, by_api_all, by_page, by_stock_admin])
+def test_a_record_set_aside_is_verified_once_a_person_asks(set_aside, run, boss, ask):
+    record = set_aside()
+    assert run()["processed"] == 0
+    assert ask(boss, record)
     record.refresh_from_db()
-    assert (record.verification_status, record.awaits_review) == ("failed", True)
-    assert standing.verify_again(record, actor="boss", now=SYSTEM_CLOCK.now())
-    assert standing.waiting().get() == record
+    assert (record.verification_status, record.awaits_review) == ("pending", False)
+    assert (record.drain_state, record.drain_failures) == (Stage.PENDING, 0)
+    last = record.audit.order_by("-id")[0]
+    assert (last.actor, last.from_status, last.to_status) == ("boss", "failed", "pending")
+    assert run()["results"][0]["ok"]
+    record.refresh_from_db()
+    assert (record.verification_status, record.drain_state) == ("needs_review", Stage.DONE)
+    assert record.verdicts.count() == 1
+    assert not ask(boss, record) or ask is by_stock_admin  # which says 0, and redirects
+    assert record.audit.count() == 3
+
+
+def test_sabotage_put_back_by_the_drain_alone_a_record_never_comes_again(set_aside, run, boss):
+    record = set_aside()
+    alone = replace(job.drain, again=None)
+    ids, now = [str(record.pk)], SYSTEM_CLOCK.now()
+    assert ledger.try_again(alone, ids, actor="boss", now=now) == 1
+    assert run()["processed"] == 0
+
+
+def test_what_a_person_decided_is_not_tried_again(set_aside, run, boss):
+    record = set_aside()
+    seen = {"decision": "rejected", "version": 1, "status": "failed", "note": "by hand"}
+    url = f"/api/admin/reviews/{record.pk}"
+    assert boss.post(url, json.dumps(seen), "application/json").status_code == 200
+    assert not by_api(boss, record)
+    record.refresh_from_db()
+    assert (record.verification_status, record.drain_state) == ("rejected", Stage.DONE)
+    # Nor where the decision comes in between: the page still had it as failed.
+    Record.objects.filter(pk=record.pk).update(drain_state=Stage.DEAD)
+    assert not by_api(boss, record)
+    record.refresh_from_db()
+    assert (record.verification_status, record.drain_state) == ("rejected", Stage.DEAD)
+    assert run()["processed"] == 0
 
 
 def test_people_review_with_a_note_and_see_what_they_decide_on(make, boss):

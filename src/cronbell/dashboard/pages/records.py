@@ -191,11 +191,11 @@ def retry_page(request: HttpRequest, job: str) -> HttpResponse:
         raise Http404
     if request.method != "POST":
         return _confirm(request, job, drain, record_id)
-    now = SYSTEM_CLOCK.now()
+    actor, now = request.user.get_username(), SYSTEM_CLOCK.now()
     if record_id:
-        number = ledger.try_again(drain, [record_id], now=now)
+        number = ledger.try_again(drain, [record_id], actor=actor, now=now)
     else:
-        number = ledger.try_all_again(drain, now=now)
+        number = ledger.try_all_again(drain, actor=actor, now=now)
     if not number:
         words = _("Nothing failed is left to try again: somebody was faster, or it is at work.")
         return _confirm(request, job, drain, record_id, words)

@@ -49,6 +49,7 @@ drain = Drain(
     name=NAME,
     qualifying=standing.waiting,
     call=_send,
+    again=standing.wait_again,
     batch=batch_size(os.environ, BATCH),
     concurrency=CONCURRENCY,
     timeout=CALL_SECONDS,
