@@ -1,4 +1,4 @@
-"""What this machine has that some tests need: a browser, PostgreSQL, nginx and others.
+"""What this machine has that some tests need: a browser, PostgreSQL, nginx, llmock and others.
 
 A test that needs one asks ``require``. Where it is missing the test is skipped and the closing
 lines of the run say so; under ``CI=true`` it fails, so that CI can't pass by having less.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ INSTALL = {
     "curl": "apt-get install curl",
     "systemd": "apt-get install systemd",
     "tesseract": "apt-get install tesseract-ocr tesseract-ocr-kor",
+    "llmock": "pip install llmock, which the lock file has: make setup",
 }
 
 missing: Counter[str] = Counter()  # capability -> tests skipped for want of it
@@ -64,6 +66,16 @@ def _program(*names: str) -> Callable[[], Path | None]:
     return look
 
 
+def _beside_python(name: str) -> Callable[[], Path | None]:
+    """Look where this Python's packages put their programs, then on the PATH."""
+
+    def look() -> Path | None:
+        found = Path(sys.executable).with_name(name)
+        return found if os.access(found, os.X_OK) else _program(name)()
+
+    return look
+
+
 def _chromium() -> Path | None:
     named = os.environ.get("CRONBELL_TEST_CHROMIUM", "")
     if named:
@@ -98,4 +110,5 @@ FINDERS: dict[str, Callable[[], Path | None]] = {
     "curl": _program("curl"),
     "systemd": _program("systemd-analyze"),
     "tesseract": _program("tesseract"),
+    "llmock": _beside_python("llmock"),
 }
