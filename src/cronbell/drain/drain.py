@@ -35,7 +35,7 @@ from cronbell.errors import ConfigError
 
 log = logging.getLogger("cronbell.drain")
 
-GATHER = 0.02  # seconds from one turn to the next while all threads are busy
+GATHER = 0.04  # seconds from one turn to the next while all threads are busy
 # Seconds of work that the threads have lying ready, so that none waits for a turn or a claim:
 # the slowest in a hundred of either took 50 to 100 ms on a busy disk.
 AHEAD = 0.15
