@@ -134,6 +134,8 @@ class World:
         self, *words: str, env: dict[str, str] | None = None, prefix: Sequence[str] = ()
     ) -> Process:
         """Start a Python of this world, by a command before it where there is a ``prefix``."""
+        if "abandoned" in shared:  # a thread whose experiment was ended goes on to its next one
+            raise RuntimeError("a person has interrupted")
         self.log_count += 1
         log = self.home / f"process-{self.log_count}.log"
         child = Process(
@@ -246,6 +248,7 @@ def the_server() -> FaultServer:
 
 def abandon() -> None:
     """Undo everything at once: a person has interrupted."""
+    shared["abandoned"] = True
     for step in reversed(list(undo.values())):
         with contextlib.suppress(Exception):
             step()
