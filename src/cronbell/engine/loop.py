@@ -127,7 +127,6 @@ class Runner:
         self.writer = Writer(RunStore(_new_owner()), clock, prepare=self._prepare)
         self.planner = Planner()
         self.heartbeats = Heartbeats(self.writer, clock)
-        self.housekeeping = Housekeeping(self.writer, clock, self.settings.retention)
         in_hand: dict[int, int] = {}
         self.settler = Settler(self.writer, clock, in_hand, self._released)
         self.executor = EmbeddedExecutor(
@@ -155,6 +154,8 @@ class Runner:
             lease_seconds=self.settings.lease_seconds,
             clocks=self.keeper.clocks,
         )
+        kept = self.settings.retention
+        self.housekeeping = Housekeeping(self.writer, clock, kept, behind=self.pool.behind)
         self.ready = asyncio.Event()
         self._poked = asyncio.Event()
 
