@@ -129,12 +129,8 @@ class Runner:
         self.heartbeats = Heartbeats(self.writer, clock)
         in_hand: dict[int, int] = {}
         self.settler = Settler(self.writer, clock, in_hand, self._released)
-        self.executor = EmbeddedExecutor(
-            dispatcher,
-            self.specs,
-            clock,
-            rng or random.Random(),  # noqa: S311 - spreads retries
-        )
+        spread = rng or random.Random()  # noqa: S311 - spreads retries
+        self.executor = EmbeddedExecutor(dispatcher, self.specs, clock, spread)
         self.keeper = Keeper(
             self.writer,
             clock,
@@ -154,8 +150,9 @@ class Runner:
             lease_seconds=self.settings.lease_seconds,
             clocks=self.keeper.clocks,
         )
-        kept = self.settings.retention
-        self.housekeeping = Housekeeping(self.writer, clock, kept, behind=self.pool.behind)
+        self.housekeeping = Housekeeping(
+            self.writer, clock, self.settings.retention, behind=self.pool.behind
+        )
         self.ready = asyncio.Event()
         self._poked = asyncio.Event()
 
