@@ -7,7 +7,7 @@ BENCHMARKS := herd trickle idle slow_target drain ranking cleaning evaluator acc
 # What Django's settings need to be read by tools that run nothing.
 TOOL_ENV := DJANGO_SECRET_KEY=tools-sign-nothing-with-this-key CRONBELL_DATA=$(VENV)/tools
 
-.PHONY: help setup run test check bench faults screenshots format messages lock clean
+.PHONY: help setup run test check bench faults screenshots format messages docs lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ format: $(STAMP) ## rewrite the code in the project's format
 
 messages: $(STAMP) ## gather the texts to translate (needs GNU gettext) and compile the translations
 	$(TOOL_ENV) $(BIN)/python scripts/messages.py
+
+docs: $(STAMP) ## write docs/reference from the code
+	$(BIN)/python scripts/reference.py
 
 lock: ## pin every dependency with its hashes (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv, which resolves for all systems at once: pip install uv"; exit 2; }
