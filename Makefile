@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCHMARKS := herd trickle idle slow_target drain ranking cleaning evaluator accuracy
+COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --all-extras pyproject.toml
 # What Django's settings need to be read by tools that run nothing.
 TOOL_ENV := DJANGO_SECRET_KEY=tools-sign-nothing-with-this-key CRONBELL_DATA=$(VENV)/tools
 
@@ -54,7 +55,8 @@ docs: $(STAMP) ## write docs/reference from the code
 
 lock: ## pin every dependency with its hashes (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv, which resolves for all systems at once: pip install uv"; exit 2; }
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --all-extras --group dev pyproject.toml -o requirements.lock
+	$(COMPILE) --group dev -o requirements.lock
+	$(COMPILE) --group build --constraint requirements.lock -o deploy/requirements.lock
 
 clean: ## remove what the commands made; the data in .cronbell stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .pytest_cache build dist screenshots
