@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from tests.support import documents, machine, source
-from tests.support.typed import Reader, blocks
+from tests.support import documents, machine, processes, source
+from tests.support.typed import BIN, Reader, blocks
 
 from cronbell.testing import ScriptedTarget, answers
 
@@ -26,7 +27,9 @@ KOREAN = [source.ROOT / "README.ko.md", *sorted(HOWTOS.glob("*.ko.md"))]
 # Blocks that say why they are not run. One more is a decision, not an accident.
 NOT_RUN = {
     "README.md": 4,
+    "deploy.md": 4,
     "move-from-crontab.md": 1,
+    "what-to-do-when.md": 1,
     "verify-records.md": 1,
     "write-an-endpoint.md": 1,
 }
@@ -73,6 +76,9 @@ def heartbeat_toml() -> str:
 IDEAS = f"ideasgpt up --config {source.ROOT}/vercel.json"
 WORLDS = {
     "README.md": World(files={}, server=IDEAS),
+    "deploy.md": World(files={}, server=""),
+    "first-job.md": World(files={}, server=""),
+    "run-beside-vercel.md": World(files={"vercel.json": VERCEL_JSON}, server=""),
     "move-from-crontab.md": World(files={}, server="", programs={"crontab": f"printf '{CRONTAB}'"}),
     "move-from-vercel.md": World(files={"vercel.json": VERCEL_JSON}, server=""),
     "watch-a-job.md": World(
@@ -84,12 +90,22 @@ WORLDS = {
 }
 
 
+@pytest.fixture(scope="session")
+def ready_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with its tables: making them takes longer than what most blocks do."""
+    data = tmp_path_factory.mktemp("ready") / "data"
+    environment = {**processes.environment(), "CRONBELL_DATA": str(data), "DATABASE_URL": ""}
+    subprocess.run([BIN / "cronbell", "prepare"], env=environment, check=True, timeout=110)
+    return data
+
+
 @pytest.fixture
-def reader(process, tmp_path: Path, free_port: int):
-    machine.require("curl")
+def reader(process, tmp_path: Path, free_port: int, ready_data: Path):
+    for program in ("curl", "openssl"):
+        machine.require(program)
     with ScriptedTarget(default=answers.ok()) as target:
         folder = tmp_path / "reader"
-        folder.mkdir()
+        shutil.copytree(ready_data, folder / ".cronbell")
         address = target.url("").removeprefix("http://")
         words = {
             "https://app.example": f"http://{address}",
@@ -162,3 +178,10 @@ def test_what_the_reader_types_is_bash():
         for block in blocks(source.text(path)):
             if block.typed:
                 subprocess.run(["bash", "-n"], input=block.text, text=True, check=True, timeout=30)
+
+
+def test_every_how_to_is_listed_and_every_korean_one_has_its_english_one():
+    listed = set(documents.LINK.findall(source.text(HOWTOS / "README.md")))
+    assert listed == {path.name for path in HOWTOS.glob("*.md")} - {"README.md"}
+    for path in KOREAN:
+        assert path.with_name(path.name.replace(".ko.md", ".md")) in ENGLISH

@@ -29,7 +29,7 @@ NAMED = re.compile(r"(?:#|//) ([\w.-]+(?:/[\w.-]+)*\.\w+)\n")
 SERVER = re.compile(r"(?:\S*/)?(cronbell|ideasgpt) up\b")
 UP = "is up with"
 SHIM = '#!/bin/bash\nif [[ "${1-}" == up ]]; then set -- "$@" --port %s; fi\nexec %s "$@"\n'
-SECONDS = 60.0
+SECONDS = 110.0
 
 
 @dataclass(frozen=True)
