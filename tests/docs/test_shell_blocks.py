@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
 import pytest
 from tests.support import documents, machine, processes, source
 from tests.support.typed import BIN, Reader, blocks
@@ -27,6 +28,7 @@ KOREAN = [source.ROOT / "README.ko.md", *sorted(HOWTOS.glob("*.ko.md"))]
 # Blocks that say why they are not run. One more is a decision, not an accident.
 NOT_RUN = {
     "README.md": 4,
+    "back-up-and-restore.md": 1,
     "deploy.md": 4,
     "move-from-crontab.md": 1,
     "what-to-do-when.md": 1,
@@ -151,6 +153,25 @@ def test_a_korean_document_tells_to_type_the_same(path: Path):
     codes = [documents.code(source.text(one)) for one in (english, path)]
     assert codes[0] == codes[1]
     assert documents.outline(source.text(english)) == documents.outline(source.text(path))
+
+
+def test_a_dump_comes_back(process, postgres_url: str, tmp_path: Path):
+    programs = machine.require("postgresql")
+    text = source.text(HOWTOS / "back-up-and-restore.md")
+    (script,) = [block.text for block in blocks(text) if block.text.startswith("pg_dump")]
+    environment = {"DATABASE_URL": postgres_url, "PATH": f"{programs}:{os.environ['PATH']}"}
+    made = process(BIN / "cronbell", "prepare", env=environment)
+    assert made.wait(110) == 0, made.output()
+    users = "SELECT count(*) FROM auth_user"
+    for line in script.splitlines():
+        with psycopg.connect(postgres_url) as store:
+            assert store.execute(users).fetchone() == (1,)
+            if line.startswith("pg_restore"):
+                store.execute("TRUNCATE auth_user CASCADE")
+        typed = process("bash", "-euc", line, cwd=tmp_path, env=environment)
+        assert typed.wait(60) == 0, typed.output()
+    with psycopg.connect(postgres_url) as store:
+        assert store.execute(users).fetchone() == (1,)
 
 
 def test_sabotage_a_block_that_fails_is_noticed(reader: Reader):
