@@ -115,6 +115,23 @@ def test_the_compose_file_builds_a_stage_there_is_and_asks_for_variables_that_ar
     assert asked <= offered
 
 
+READ = re.compile(r'(?:environ(?:\.get)?[\[(]|flag\()"([A-Z_]+)"')
+# Set by the platform, by `cronbell up` for its own processes, or by Django's own documentation.
+NOT_OURS = {"VERCEL", "VERCEL_PROJECT_PRODUCTION_URL", "CRONBELL_OWN_URL", "DJANGO_SETTINGS_MODULE"}
+
+
+def test_every_variable_the_service_reads_is_explained():
+    read = {
+        name
+        for path in source.under("src", suffix=".py")
+        for name in READ.findall(source.text(path))
+    }
+    assert {"CRON_SECRET", "CRONBELL_HTTPS"} <= read
+    pages = ("README.md", "docs/howto/deploy.md", "CONTRIBUTING.md")
+    explained = " ".join(source.text(source.ROOT / page) for page in pages)
+    assert not [name for name in read - NOT_OURS if f"`{name}`" not in explained]
+
+
 @pytest.mark.parametrize("unit", UNITS)
 def test_systemd_takes_the_units(tmp_path: Path, unit: str):
     program = machine.require("systemd")

@@ -94,10 +94,10 @@ WORLDS = {
 
 @pytest.fixture(scope="session")
 def ready_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory with its tables: making them takes longer than what most blocks do."""
+    """A data directory with all tables: making them takes longer than what most blocks do."""
     data = tmp_path_factory.mktemp("ready") / "data"
     environment = {**processes.environment(), "CRONBELL_DATA": str(data), "DATABASE_URL": ""}
-    subprocess.run([BIN / "cronbell", "prepare"], env=environment, check=True, timeout=110)
+    subprocess.run([BIN / "ideasgpt", "prepare"], env=environment, check=True, timeout=110)
     return data
 
 
