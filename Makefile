@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCHMARKS := herd trickle idle slow_target drain ranking cleaning evaluator accuracy
+COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --all-extras pyproject.toml
 # What Django's settings need to be read by tools that run nothing.
 TOOL_ENV := DJANGO_SECRET_KEY=tools-sign-nothing-with-this-key CRONBELL_DATA=$(VENV)/tools
 
-.PHONY: help setup run test check bench faults screenshots format messages lock clean
+.PHONY: help setup run test check bench faults screenshots format messages docs lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -49,9 +50,13 @@ format: $(STAMP) ## rewrite the code in the project's format
 messages: $(STAMP) ## gather the texts to translate (needs GNU gettext) and compile the translations
 	$(TOOL_ENV) $(BIN)/python scripts/messages.py
 
+docs: $(STAMP) ## write docs/reference from the code
+	$(BIN)/python scripts/reference.py
+
 lock: ## pin every dependency with its hashes (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv, which resolves for all systems at once: pip install uv"; exit 2; }
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --all-extras --group dev pyproject.toml -o requirements.lock
+	$(COMPILE) --group dev -o requirements.lock
+	$(COMPILE) --group build --constraint requirements.lock -o deploy/requirements.lock
 
 clean: ## remove what the commands made; the data in .cronbell stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .pytest_cache build dist screenshots

@@ -41,8 +41,8 @@ class DstRepeat(StrEnum):
     """What a fire at a local time that comes twice does (clocks go back)."""
 
     DEBIAN = "debian"  # fixed-time jobs run the first time only; wildcard jobs both times
-    FIRST = "first"
-    BOTH = "both"
+    FIRST = "first"  # the first time only
+    BOTH = "both"  # both times
 
 
 class Overlap(StrEnum):
@@ -126,7 +126,8 @@ class JobSpec:
         dst_repeat: see ``DstRepeat``.
         method: HTTP method.
         timeout: seconds one attempt may take.
-        deadline: seconds the whole run may take, from the moment it was queued.
+        deadline: seconds the whole run may take, from the moment it was queued; 0 for what the
+            timeout and the retries come to.
         overlap: see ``Overlap``.
         catch_up: see ``CatchUp``.
         delivery: see ``Delivery``.

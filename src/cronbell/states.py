@@ -15,11 +15,11 @@ class Status(StrEnum):
 
     PENDING = "pending"  # recorded, waiting for a runner or for the moment to ask again
     RUNNING = "running"  # a runner (or the endpoint itself) holds its lease
-    SUCCESS = "success"
+    SUCCESS = "success"  # the job ended as it should
     PARTIAL = "partial"  # the job ended, some of its items failed
-    ERROR = "error"
-    TIMED_OUT = "timed_out"
-    CANCELLED = "cancelled"
+    ERROR = "error"  # the last attempt failed; the reason says how
+    TIMED_OUT = "timed_out"  # no answer within the timeout, or no end before the deadline
+    CANCELLED = "cancelled"  # ended by a person, or by the fire after it
     SKIPPED = "skipped"  # due, but deliberately not run; the row says why
     MISSED = "missed"  # due while no runner was up, and outside catch-up
     UNKNOWN = "unknown"  # sent, and nobody can tell what became of it

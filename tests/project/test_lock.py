@@ -21,7 +21,8 @@ def declared() -> list[Requirement]:
         *PROJECT["project"].get("optional-dependencies", {}).values(),
         *PROJECT.get("dependency-groups", {}).values(),
     ]
-    return [Requirement(line) for group in groups for line in group]
+    # A group may name another one, whose lines are here as well.
+    return [Requirement(line) for group in groups for line in group if isinstance(line, str)]
 
 
 def entries(lock: str) -> dict[str, list[tuple[str, str]]]:
@@ -52,6 +53,17 @@ def test_every_pin_has_hashes():
         if "--hash=sha256:" not in entry
     ]
     assert not bare
+
+
+def test_what_is_deployed_is_pinned_as_what_is_tested_and_holds_no_tools():
+    deployed = entries(source.text(source.ROOT / "deploy" / "requirements.lock"))
+    tested = entries(LOCK)
+    assert all(pins == tested.get(name) for name, pins in deployed.items())
+    extras = PROJECT["project"].get("optional-dependencies", {}).values()
+    wanted = [*PROJECT["project"]["dependencies"], *(line for extra in extras for line in extra)]
+    wanted += PROJECT["build-system"]["requires"]
+    assert {canonicalize_name(Requirement(line).name) for line in wanted} <= deployed.keys()
+    assert not {"pytest", "mypy", "ruff", "playwright"} & deployed.keys()
 
 
 def test_the_time_zone_rules_are_the_locked_ones():

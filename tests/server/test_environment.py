@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from cronbell.errors import StartError
-from cronbell.server.environment import databases, flag
+from cronbell.errors import SecretError, StartError
+from cronbell.server.environment import data_dir, databases, flag, hosts
+from cronbell.server.secrets import secret_from_file
 
 
 def test_without_a_url_there_are_two_sqlite_files(tmp_path):
@@ -51,3 +53,25 @@ def test_a_flag_that_is_neither_is_refused_not_guessed(monkeypatch):
     monkeypatch.setenv("CRONBELL_HTTPS", "maybe")
     with pytest.raises(StartError, match="CRONBELL_HTTPS is 'maybe'"):
         flag("CRONBELL_HTTPS")
+
+
+def test_hosts_are_those_named_and_always_the_loopback_s(monkeypatch):
+    monkeypatch.delenv("VERCEL", raising=False)
+    monkeypatch.setenv("VERCEL_URL", "not-here.vercel.app")
+    assert hosts() == ["localhost", "127.0.0.1", "[::1]"]
+    monkeypatch.setenv("CRONBELL_HOSTS", "cron.example, localhost,")
+    assert hosts() == ["cron.example", "localhost", "127.0.0.1", "[::1]"]
+
+
+def test_vercel_names_its_hosts_and_keeps_no_files(monkeypatch, tmp_path):
+    monkeypatch.setenv("VERCEL", "1")
+    monkeypatch.setenv("VERCEL_URL", "ideas-1a2b3c.vercel.app")
+    monkeypatch.setenv("VERCEL_PROJECT_PRODUCTION_URL", "ideas.vercel.app")
+    monkeypatch.delenv("CRONBELL_DATA", raising=False)
+    assert hosts()[:2] == ["ideas.vercel.app", "ideas-1a2b3c.vercel.app"]
+    assert data_dir().is_relative_to(tempfile.gettempdir())
+    with pytest.raises(StartError, match="no file lasts on Vercel"):
+        databases(tmp_path, "")
+    with pytest.raises(SecretError, match="A_SECRET is not set"):
+        secret_from_file(tmp_path / "secret", variable="A_SECRET")
+    assert not list(tmp_path.iterdir())

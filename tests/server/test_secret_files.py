@@ -17,7 +17,7 @@ def test_file_and_folder_are_the_owners_alone_whatever_the_umask(tmp_path, umask
     path = tmp_path / "data" / "secret"
     before = os.umask(umask)
     try:
-        value = secret_from_file(path)
+        value = secret_from_file(path, variable="A_SECRET")
     finally:
         os.umask(before)
     assert len(value) >= 40
@@ -27,7 +27,9 @@ def test_file_and_folder_are_the_owners_alone_whatever_the_umask(tmp_path, umask
 
 def test_it_is_made_once_and_read_from_then_on(tmp_path):
     path = tmp_path / "secret"
-    assert secret_from_file(path) == secret_from_file(path)
+    assert secret_from_file(path, variable="A_SECRET") == secret_from_file(
+        path, variable="A_SECRET"
+    )
     assert list(tmp_path.iterdir()) == [path], "no draft is left behind"
 
 
@@ -36,7 +38,7 @@ def test_processes_that_start_at_once_agree_on_one_secret(tmp_path):
 
     def start():
         barrier.wait()
-        found.append(secret_from_file(path))
+        found.append(secret_from_file(path, variable="A_SECRET"))
 
     threads = [threading.Thread(target=start) for _ in range(8)]
     for thread in threads:
@@ -50,14 +52,14 @@ def test_processes_that_start_at_once_agree_on_one_secret(tmp_path):
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
 def test_a_file_that_others_can_read_is_refused_with_the_remedy(tmp_path, mode):
     path = tmp_path / "secret"
-    secret_from_file(path)
+    secret_from_file(path, variable="A_SECRET")
     path.chmod(mode)
     with pytest.raises(SecretError, match=f"chmod 600 {path}"):
-        secret_from_file(path)
+        secret_from_file(path, variable="A_SECRET")
 
 
 def test_an_empty_file_is_refused(tmp_path):
     path = tmp_path / "secret"
     path.touch(mode=0o600)
     with pytest.raises(SecretError, match="is empty"):
-        secret_from_file(path)
+        secret_from_file(path, variable="A_SECRET")

@@ -16,6 +16,7 @@ from cronbell.cli.jobs import jobs
 from cronbell.cli.pause import pause, resume
 from cronbell.cli.pings import pings
 from cronbell.cli.plan import apply, plan
+from cronbell.cli.prepare import prepare
 from cronbell.cli.run import run as run_job
 from cronbell.cli.runs import runs
 from cronbell.cli.simulate import simulate
@@ -30,6 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("up")(up)
+app.command("prepare")(prepare)
 app.command("check")(check)
 app.command("plan")(plan)
 app.command("apply")(apply)

@@ -42,8 +42,7 @@ def main(arguments: Sequence[str]) -> int:
         ScheduleError: the expression, the zone or a policy is refused.
         SystemExit: with code 2 for wrong usage, 0 for ``--help``.
     """
-    parser = _parser()
-    asked = parser.parse_args(arguments)
+    asked = parser().parse_args(arguments)
     schedule = compile_schedule(
         asked.expression,
         dialect=asked.dialect,
@@ -98,12 +97,13 @@ def _local(fire: str, zone: tzinfo) -> str:
         return ""
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the arguments."""
     korean = os.environ.get("LANGUAGE_CODE", "").startswith("ko")
     # Usage names the command as it was typed: another package may have one of its own.
     program = f"{os.path.basename(sys.argv[0]) or 'cronbell'} next"  # noqa: PTH119 - pathlib is slow to load
-    parser = argparse.ArgumentParser(prog=program, description=_DESCRIPTION, allow_abbrev=False)
-    add = parser.add_argument
+    reader = argparse.ArgumentParser(prog=program, description=_DESCRIPTION, allow_abbrev=False)
+    add = reader.add_argument
     add("expression", metavar="EXPR", help='for example "0 9 * * 1-5" or "every 30s"')
     add("--timezone", metavar="Z", default="UTC", help="IANA time zone of the expression")
     add(
@@ -141,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
         help="of the sentence and the notes (default: ko where LANGUAGE_CODE is ko, else en)",
     )
     add("--json", action="store_true", help="print JSON")
-    return parser
+    return reader
 
 
 def _count(text: str) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +14,19 @@ import typer
 from cronbell.cli.setting_up import DataOption, point_at_data
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.config.loader import Config, load
+from cronbell.domain import Fault
 from cronbell.errors import StartError
 
 GRACE_SECONDS = 30.0
 VERCEL_JSON = Path("vercel.json")
 CRONBELL_TOML = "cronbell.toml"
+
+
+class Part(StrEnum):
+    """A part of the service that one process group may be alone."""
+
+    WEB = "web"
+    RUNNER = "runner"
 
 
 def up(
@@ -32,33 +42,49 @@ def up(
     grace: Annotated[
         float, typer.Option(min=0, max=3600, help="Seconds running calls have to end at a stop.")
     ] = GRACE_SECONDS,
+    only: Annotated[
+        Part | None,
+        typer.Option("--only", help="Start this part alone, the other elsewhere on its database."),
+    ] = None,
 ) -> None:
     """Serve dashboard and API, and run the crons of vercel.json and cronbell.toml."""
     directory = point_at_data(data)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cronbell.server.settings")
     from cronbell.server.prepare import prepare, prepare_directory, provide_cron_secret
-    from cronbell.server.supervisor import Child, Supervisor, check_port, web_command
+    from cronbell.server.supervisor import WEB, Child, Supervisor, check_port, web_command
 
-    vercel_json, toml = config_files(config)
-    check_port(host, port)
+    files = None if only is Part.WEB else config_files(config)
+    if only is not Part.RUNNER:
+        check_port(host, port)
     prepare_directory(directory)
     secret_source = provide_cron_secret(directory)
     password = prepare(directory)
-    own = _own_address(host, port)
+    own = None if only is Part.RUNNER else _own_address(host, port)
     if own:  # for jobs that call their own service
         os.environ.setdefault("CRONBELL_OWN_URL", own)
-    target = target or os.environ.get("CRONBELL_TARGET") or own
-    loaded = load(vercel_json, toml, target=target)
-    _require_target(loaded)
-    _announce(loaded, host, port, secret_source, password)
-    engine = [sys.executable, "-m", "cronbell.engine", "--grace", str(grace)]
-    if loaded.target:
-        engine += ["--target", loaded.target]
-    # Both places, though one of the files may not be there yet: they are watched.
-    engine += ["--config", str(config.absolute())]
-    engine += ["--toml", str((config.parent / CRONBELL_TOML).absolute())]
-    children = [Child("web", web_command(host, port)), Child("runner", engine)]
+    children: list[Child] = []
+    lines: list[str] = []
+    warnings: Sequence[Fault] = ()
+    if only is not Part.RUNNER:
+        children.append(Child(WEB, web_command(host, port)))
+        lines += _addresses(host, port)
+    if files:
+        loaded = load(*files, target=target or os.environ.get("CRONBELL_TARGET") or own)
+        _require_target(loaded)
+        children.append(Child("runner", _engine(config, loaded.target, grace)))
+        lines.append(_target_line(loaded))
+        warnings = loaded.warnings
+    _announce([*lines, f"  CRON_SECRET   from {secret_source}"], password, warnings)
     raise typer.Exit(Supervisor(children, SYSTEM_CLOCK, grace_seconds=grace).run(host, port))
+
+
+def _engine(config: Path, target: str, grace: float) -> list[str]:
+    command = [sys.executable, "-m", "cronbell.engine", "--grace", str(grace)]
+    if target:
+        command += ["--target", target]
+    # Both places, though one of the files may not be there yet: they are watched.
+    command += ["--config", str(config.absolute())]
+    return [*command, "--toml", str((config.parent / CRONBELL_TOML).absolute())]
 
 
 def config_files(config: Path) -> tuple[Path | None, Path | None]:
@@ -103,26 +129,29 @@ def _own_address(host: str, port: int) -> str | None:
     return f"http://{reachable}:{port}"
 
 
-def _announce(
-    config: Config, host: str, port: int, secret_source: str, password: str | None
-) -> None:
+def _addresses(host: str, port: int) -> list[str]:
     shown = f"[{host}]" if ":" in host else host
-    jobs = "1 job" if len(config.jobs) == 1 else f"{len(config.jobs):,} jobs"
-    lines = [
-        "",
+    return [
         f"  Cronbell      http://{shown}:{port}/",
         f"  Cron logs     http://{shown}:{port}/admin/cron-logs",
-        f"  Target        {config.target}  ({jobs})",
-        f"  CRON_SECRET   from {secret_source}",
     ]
-    if password:
-        lines += [
-            "",
-            "  Sign in as    admin",
-            f"  Password      {password}   (shown this once)",
-        ]
-    lines += ["", "  Ctrl-C stops; running calls may end.", ""]
-    sys.stdout.write("\n".join(lines) + "\n")
-    for warning in config.warnings:
+
+
+def _target_line(config: Config) -> str:
+    jobs = "1 job" if len(config.jobs) == 1 else f"{len(config.jobs):,} jobs"
+    return f"  Target        {config.target}  ({jobs})"
+
+
+def _announce(lines: list[str], password: str | None, warnings: Sequence[Fault]) -> None:
+    shown = ["", *lines, *sign_in_lines(password), "", "  Ctrl-C stops; running calls may end.", ""]
+    sys.stdout.write("\n".join(shown) + "\n")
+    for warning in warnings:
         sys.stdout.write(f"  warning: {warning.file} {warning.key}: {warning.message}\n")
     sys.stdout.flush()
+
+
+def sign_in_lines(password: str | None) -> list[str]:
+    """Return what tells the new administrator's password; nothing where there was one before."""
+    if password is None:
+        return []
+    return ["", "  Sign in as    admin", f"  Password      {password}   (shown this once)"]

@@ -53,7 +53,7 @@ def _window(source: Source, place: Place, value: Any) -> Blackout | None:
     good = True
     for key, each in value.items():
         try:
-            read[key] = _READERS[key](each)
+            read[key] = READERS[key](each)
         except KeyError:
             hint = similar(key, _KNOWN) or "known here are " + ", ".join(_KNOWN)
             source.error((*place, key), f"`{printable(key)}` is not known", hint)
@@ -148,4 +148,4 @@ def _reason(value: Any) -> str:
     return words
 
 
-_READERS = {"days": _days, "from": _moment, "to": _moment, "timezone": zone, "reason": _reason}
+READERS = {"days": _days, "from": _moment, "to": _moment, "timezone": zone, "reason": _reason}

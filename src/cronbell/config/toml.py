@@ -34,7 +34,8 @@ from cronbell.config.values import (
 
 DEFAULT_CONCURRENCY = 100
 _MOST_CONCURRENCY = 10_000
-_TOP_KEYS = ("target", "allowed_hosts", "defaults", "runner", "retention", "jobs")
+TOP_KEYS = ("target", "allowed_hosts", "defaults", "runner", "retention", "jobs")
+RUNNER_KEYS: dict[str, Reader] = {"concurrency": whole(1, _MOST_CONCURRENCY)}
 _TABLES = ("retry", BLACKOUT)  # of a job, beside its plain keys
 _AT_LINE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
@@ -75,8 +76,7 @@ def read(path: Path) -> CronbellToml:
     defaults = _table(result.source, ("defaults",), document.get("defaults", {}))
     result.defaults = _settings(result.source, ("defaults",), defaults, SHARED_KEYS)
     runner = _table(result.source, ("runner",), document.get("runner", {}))
-    known = {"concurrency": whole(1, _MOST_CONCURRENCY)}
-    settings = _settings(result.source, ("runner",), runner, known, with_retry=False)
+    settings = _settings(result.source, ("runner",), runner, RUNNER_KEYS, with_retry=False)
     result.concurrency = settings.get("concurrency", DEFAULT_CONCURRENCY)
     kept = _table(result.source, ("retention",), document.get("retention", {}))
     ages = _settings(result.source, ("retention",), kept, RETENTION_KEYS, with_retry=False)
@@ -115,8 +115,8 @@ def _top(result: CronbellToml, document: dict[str, Any]) -> None:
             result.target = target or ""
         elif key == "allowed_hosts":
             result.allowed_hosts = frozenset(_hosts(source, value))
-        elif key not in _TOP_KEYS:
-            _unknown(source, (key,), _TOP_KEYS)
+        elif key not in TOP_KEYS:
+            _unknown(source, (key,), TOP_KEYS)
 
 
 def _target(value: Any) -> str:

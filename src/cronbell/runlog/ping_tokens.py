@@ -44,7 +44,7 @@ def ping_secret() -> str:
     """
     given = os.environ.get(VARIABLE)
     if not given:
-        return secret_from_file(Path(settings.CRONBELL_DATA_DIR) / FILE)
+        return secret_from_file(Path(settings.CRONBELL_DATA_DIR) / FILE, variable=VARIABLE)
     try:
         check_secret(given)
     except SecretError as error:

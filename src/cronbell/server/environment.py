@@ -6,6 +6,7 @@ Nothing here imports Django, so that settings, supervisor and command line read 
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -15,11 +16,31 @@ from cronbell.errors import StartError
 DATA_VARIABLE = "CRONBELL_DATA"
 DEFAULT_DATA = ".cronbell"
 POSTGRES_SCHEMES = frozenset({"postgres", "postgresql"})
+# A health check and a job that calls its own service ask under these, whatever the public name.
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+# Vercel's cron calls the production address; a person may open any of them.
+VERCEL_HOSTS = ("VERCEL_PROJECT_PRODUCTION_URL", "VERCEL_BRANCH_URL", "VERCEL_URL")
+
+
+def on_vercel() -> bool:
+    """Say whether this runs on Vercel: no lasting disk, and HTTPS ends before it."""
+    return bool(os.environ.get("VERCEL"))
+
+
+def hosts() -> list[str]:
+    """Return the host names to answer to: ``CRONBELL_HOSTS``, Vercel's own, and the loopback's."""
+    named = [one.strip() for one in os.environ.get("CRONBELL_HOSTS", "").split(",")]
+    given = [os.environ.get(variable, "") for variable in VERCEL_HOSTS if on_vercel()]
+    return [one for one in dict.fromkeys([*named, *given, *LOOPBACK]) if one]
 
 
 def data_dir() -> Path:
-    """Return the data directory: ``CRONBELL_DATA``, or ``.cronbell`` in the current folder."""
-    return Path(os.environ.get(DATA_VARIABLE) or DEFAULT_DATA).absolute()
+    """Return the data directory: ``CRONBELL_DATA``, or ``.cronbell`` in the current folder.
+
+    On Vercel, where only that can be written, one below the temporary folder.
+    """
+    usual = Path(tempfile.gettempdir()) / "cronbell" if on_vercel() else DEFAULT_DATA
+    return Path(os.environ.get(DATA_VARIABLE) or usual).absolute()
 
 
 def databases(directory: Path, url: str) -> dict[str, dict[str, Any]]:
@@ -30,10 +51,15 @@ def databases(directory: Path, url: str) -> dict[str, dict[str, Any]]:
         url: ``DATABASE_URL``; empty for SQLite. One PostgreSQL database holds both.
 
     Raises:
-        StartError: the URL is not a PostgreSQL one.
+        StartError: the URL is not a PostgreSQL one, or there is none where no file lasts.
     """
     if url:
         return {"default": _postgresql(url), "runlog": _postgresql(url)}
+    if on_vercel():
+        raise StartError(
+            "DATABASE_URL is not set, and no file lasts on Vercel",
+            hint="set it to a PostgreSQL database in the project's environment variables",
+        )
     return {
         "default": sqlite(directory / "app.sqlite3"),
         "runlog": sqlite(directory / "runlog.sqlite3"),

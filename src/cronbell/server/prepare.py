@@ -61,7 +61,7 @@ def provide_cron_secret(directory: Path) -> str:
     source = f"the environment variable {CRON_SECRET}"
     if not os.environ.get(CRON_SECRET):
         path = directory / SECRET_FILE
-        os.environ[CRON_SECRET] = secret_from_file(path)
+        os.environ[CRON_SECRET] = secret_from_file(path, variable=CRON_SECRET)
         source = str(path)
     try:
         check_secret(os.environ[CRON_SECRET])

@@ -12,21 +12,30 @@ import stat
 from pathlib import Path
 
 from cronbell.errors import SecretError
+from cronbell.server.environment import on_vercel
 
 OWNER_ONLY = 0o600
 DIRECTORY_MODE = 0o700
 BYTES = 32
 
 
-def secret_from_file(path: Path) -> str:
+def secret_from_file(path: Path, *, variable: str) -> str:
     """Return the secret kept at ``path``, making it first if there is none.
 
     Args:
         path: the file; its folder is created with mode 0700 if missing.
+        variable: the environment variable to set instead, for the hint.
 
     Raises:
-        SecretError: the file is empty, or others may read it.
+        SecretError: the file is empty, others may read it, or no file lasts here: each process
+            would make a secret of its own, and none knew the other's.
     """
+    if on_vercel():
+        raise SecretError(
+            f"{variable} is not set, and no file that could hold one lasts on Vercel",
+            hint=f"set {variable} in the project's environment variables: "
+            'python3 -c "import secrets; print(secrets.token_urlsafe(32))"',
+        )
     path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
     if not path.exists():
         _create(path, secrets.token_urlsafe(BYTES))

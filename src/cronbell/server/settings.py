@@ -12,7 +12,7 @@ from pathlib import Path
 from django.utils.translation import gettext_lazy as _
 
 from cronbell.schedule.zones import pin_zoneinfo
-from cronbell.server.environment import data_dir, databases, flag
+from cronbell.server.environment import data_dir, databases, flag, hosts, on_vercel
 from cronbell.server.secrets import secret_from_file
 
 # Before anything reads a zone: Django's own conversions must follow the same rules as schedules.
@@ -23,9 +23,9 @@ PACKAGE = Path(__file__).resolve().parent.parent
 
 DEBUG = False
 SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY") or secret_from_file(
-    CRONBELL_DATA_DIR / "django-secret-key"
+    CRONBELL_DATA_DIR / "django-secret-key", variable="DJANGO_SECRET_KEY"
 )
-ALLOWED_HOSTS = os.environ.get("CRONBELL_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
+ALLOWED_HOSTS = hosts()
 CSRF_TRUSTED_ORIGINS = [
     origin for origin in os.environ.get("CRONBELL_ORIGINS", "").split(",") if origin
 ]
@@ -98,11 +98,12 @@ LOGIN_REDIRECT_URL = "/admin/"
 LOGOUT_REDIRECT_URL = "/admin/login"
 
 # HTTPS-only cookies would lock a laptop's http://127.0.0.1 out, so they follow the deployment.
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = flag("CRONBELL_HTTPS")
+BEHIND_HTTPS = flag("CRONBELL_HTTPS", default=on_vercel())
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_HTTPS
 SESSION_COOKIE_SAMESITE = "Lax"
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-if flag("CRONBELL_HTTPS"):
+if BEHIND_HTTPS:
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 

@@ -26,6 +26,7 @@ LONGEST_PAUSE_SECONDS = 30.0
 # A child that lived this long starts its next trouble with a short pause again.
 SETTLED_SECONDS = 60.0
 WEB_GRACE_SECONDS = 12.0
+WEB = "web"
 
 
 @dataclass(slots=True)
@@ -67,8 +68,9 @@ class Supervisor:
     """Starts children, restarts those that die, stops them on a signal.
 
     Args:
-        children: in the order of starting; they are stopped in the reverse order, so that a
-            runner ends its calls while the web process that answers them is still there.
+        children: in the order of starting, the web process first if it is among them; they are
+            stopped in the reverse order, so that a runner ends its calls while the web process
+            that answers them is still there.
         clock: what time it is.
         grace_seconds: how long the last child (the runner) may take to end its calls.
     """
@@ -84,9 +86,10 @@ class Supervisor:
         """Run until a signal comes; return the exit code, 1 if a child had to be killed."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        web, *rest = self.children
-        self._start(web)
-        self._wait_until_up(web, host, port)
+        first, *rest = self.children
+        self._start(first)
+        if first.name == WEB:
+            self._wait_until_up(first, host, port)
         for child in rest:
             self._start(child)
         while not self._signals:
@@ -141,7 +144,7 @@ class Supervisor:
         log.info("stopping: running calls have %.0f s to end", self.grace_seconds)
         in_order = True
         for child in reversed(self.children):
-            patience = WEB_GRACE_SECONDS if child is self.children[0] else self.grace_seconds + 5
+            patience = WEB_GRACE_SECONDS if child.name == WEB else self.grace_seconds + 5
             in_order &= self._end(child, patience)
         return 0 if in_order else 1
 

@@ -37,7 +37,8 @@ def service_token() -> str:
         SecretError: it is too short, cannot be sent, or its file can be read by others.
     """
     given = os.environ.get(TOKEN)
-    return _checked(given or secret_from_file(Path(settings.CRONBELL_DATA_DIR) / TOKEN_FILE))
+    path = Path(settings.CRONBELL_DATA_DIR) / TOKEN_FILE
+    return _checked(given or secret_from_file(path, variable=TOKEN))
 
 
 def check_settings() -> None:
