@@ -248,8 +248,10 @@ def test_more_jobs_than_are_kept_prepared_are_still_called(target, monkeypatch):
 
 def test_a_transport_that_breaks_its_promise_still_gives_an_outcome(caplog):
     class Broken:
-        async def send(self, request, *, timeout):  # noqa: ASYNC109
-            raise RuntimeError(f"no {timeout} for {dict(request.headers)['Authorization']}")
+        async def send(self, request, *, timeout, reach):  # noqa: ASYNC109
+            raise RuntimeError(
+                f"no {timeout} nor {reach} for {dict(request.headers)['Authorization']}"
+            )
 
         async def close(self): ...
 

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from itertools import islice
 
 from cronbell.clock import SYSTEM_CLOCK, Clock
+from cronbell.dispatch.egress import Reach, is_address
 from cronbell.dispatch.outcome import outcome_of, refused
 from cronbell.dispatch.request import (
     AttemptCall,
     BadRequestError,
     Prepared,
     authorization,
+    canonical_url,
     parse_allowed,
     prepare,
 )
@@ -44,10 +46,14 @@ class Dispatcher:
         allowed_hosts: the hosts that may be called and get the secret, as ``host`` (every port)
             or ``host:port``. A job that names another gets the outcome ``HOST_NOT_ALLOWED`` and
             nothing is sent.
+        target: the application's own address; empty where there is none. Its host is called
+            wherever it leads, and so is an address that is spelled out. Any other name is looked
+            up, judged and pinned (``egress.Reach.ALLOWED``).
         clock: tells what a ``Retry-After`` date is counted from.
 
     Raises:
-        BadRequestError: an allowed host is not one, or the secret cannot be sent in a header.
+        BadRequestError: an allowed host or the target is not one, or the secret cannot be sent in
+            a header.
     """
 
     def __init__(
@@ -56,11 +62,16 @@ class Dispatcher:
         *,
         secret: str | None,
         allowed_hosts: frozenset[str],
+        target: str = "",
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._transport = transport
         self._credentials = authorization(secret)
         self._allowed = frozenset(parse_allowed(host) for host in allowed_hosts)
+        self._home = canonical_url(target)[1].host if target else ""
+        self._direct = frozenset(
+            {host for host, _ in self._allowed if host == self._home or is_address(host)}
+        )
         self._clock = clock
         self._prepared: dict[tuple[str, str, str], Prepared | Outcome] = {}
 
@@ -81,11 +92,16 @@ class Dispatcher:
             prepared = self._prepare(spec)
         if isinstance(prepared, Outcome):
             return prepared
-        authority = prepared.origin.authority
+        origin = prepared.origin
+        authority = origin.authority
         if not timeout > 0:  # also what is no number
             return TOO_LATE
         try:
-            received = await self._transport.send(prepared.request(call), timeout=timeout)
+            received = await self._transport.send(
+                prepared.request(call),
+                timeout=timeout,
+                reach=Reach.DIRECT if origin.host in self._direct else Reach.ALLOWED,
+            )
             return outcome_of(received, authority=authority, timeout=timeout, now=self._clock.now)
         except BadRequestError as error:
             return refused(Reason.BAD_REQUEST, error=str(error))
