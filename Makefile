@@ -7,7 +7,7 @@ BENCHMARKS := herd trickle idle slow_target drain ranking cleaning evaluator acc
 # What Django's settings need to be read by tools that run nothing.
 TOOL_ENV := DJANGO_SECRET_KEY=tools-sign-nothing-with-this-key CRONBELL_DATA=$(VENV)/tools
 
-.PHONY: help setup run test check bench faults screenshots format messages lock clean
+.PHONY: help setup run test check bench faults screenshots format messages lock audit clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ messages: $(STAMP) ## gather the texts to translate (needs GNU gettext) and comp
 lock: ## pin every dependency with its hashes (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv, which resolves for all systems at once: pip install uv"; exit 2; }
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --all-extras --group dev pyproject.toml -o requirements.lock
+
+audit: $(STAMP) ## ask the advisories about every locked package; fails where it could not (needs the network)
+	$(BIN)/python scripts/audit.py
 
 clean: ## remove what the commands made; the data in .cronbell stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .pytest_cache build dist screenshots

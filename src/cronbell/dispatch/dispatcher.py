@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable
 from itertools import islice
+
+import msgspec
 
 from cronbell.clock import SYSTEM_CLOCK, Clock
 from cronbell.dispatch.egress import Reach, is_address
@@ -18,7 +21,7 @@ from cronbell.dispatch.request import (
     parse_allowed,
     prepare,
 )
-from cronbell.dispatch.transport import Failure, Transport
+from cronbell.dispatch.transport import Failure, Response, Transport
 from cronbell.domain import JobSpec, Outcome
 from cronbell.states import Reason, Status
 
@@ -27,6 +30,9 @@ log = logging.getLogger("cronbell.dispatch")
 # Jobs whose prepared request is kept: about 10 MB. When more are called, all are prepared anew,
 # which costs a few microseconds each.
 MAX_PREPARED = 16_384
+
+# What stands in a kept answer in place of the secret.
+MASK = "[CRON_SECRET]"
 
 # What becomes of a call for which no time is left; nothing was sent.
 TOO_LATE = Outcome(
@@ -67,6 +73,8 @@ class Dispatcher:
     ) -> None:
         self._transport = transport
         self._credentials = authorization(secret)
+        self._secret = (secret or "").encode()
+        self._escaped = json.dumps(secret or "")[1:-1].encode()
         self._allowed = frozenset(parse_allowed(host) for host in allowed_hosts)
         self._home = canonical_url(target)[1].host if target else ""
         self._direct = frozenset(
@@ -102,6 +110,8 @@ class Dispatcher:
                 timeout=timeout,
                 reach=Reach.DIRECT if origin.host in self._direct else Reach.ALLOWED,
             )
+            if self._secret and isinstance(received, Response):
+                received = self._without_secret(received)
             return outcome_of(received, authority=authority, timeout=timeout, now=self._clock.now)
         except BadRequestError as error:
             return refused(Reason.BAD_REQUEST, error=str(error))
@@ -111,6 +121,22 @@ class Dispatcher:
             log.exception("%s: the call failed unexpectedly", spec.name)
             failure = Failure(Reason.PROTOCOL, f"unexpected {type(error).__name__}")
             return outcome_of(failure, authority=authority, timeout=timeout, now=self._clock.now)
+
+    def _without_secret(self, response: Response) -> Response:
+        """Mask the secret in an answer that repeats it: answers are kept, and shown on pages.
+
+        An endpoint that prints its request when it fails is common; as JSON it may escape signs.
+        """
+        body, location = response.body, response.location
+        if self._secret in body:
+            body = body.replace(self._secret, MASK.encode())
+        if self._escaped != self._secret and self._escaped in body:
+            body = body.replace(self._escaped, MASK.encode())
+        if location:
+            location = location.replace(self._secret.decode(), MASK)
+        if body is response.body and location == response.location:
+            return response
+        return msgspec.structs.replace(response, body=body, location=location)
 
     def warm(self, specs: Iterable[JobSpec]) -> None:
         """Check and assemble jobs' requests ahead, so that a herd finds them ready."""
