@@ -8,7 +8,7 @@ COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --
 # What Django's settings need to be read by tools that run nothing.
 TOOL_ENV := DJANGO_SECRET_KEY=tools-sign-nothing-with-this-key CRONBELL_DATA=$(VENV)/tools
 
-.PHONY: help setup run test check bench faults screenshots format messages docs lock clean
+.PHONY: help setup run test check bench faults screenshots format messages docs lock audit clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -57,6 +57,9 @@ lock: ## pin every dependency with its hashes (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv, which resolves for all systems at once: pip install uv"; exit 2; }
 	$(COMPILE) --group dev -o requirements.lock
 	$(COMPILE) --group build --constraint requirements.lock -o deploy/requirements.lock
+
+audit: $(STAMP) ## ask the advisories about every locked package; fails where it could not (needs the network)
+	$(BIN)/python scripts/audit.py
 
 clean: ## remove what the commands made; the data in .cronbell stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .pytest_cache build dist screenshots

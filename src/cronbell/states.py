@@ -61,6 +61,7 @@ class Reason(StrEnum):
     PROTOCOL = "protocol"  # what came back is not HTTP
     BODY_TOO_LARGE = "body_too_large"
     HOST_NOT_ALLOWED = "host_not_allowed"
+    ADDRESS_NOT_ALLOWED = "address_not_allowed"  # the host is allowed, where its name leads is not
     BAD_REQUEST = "bad_request"  # the request could not be built (URL, header)
     RUNNER_LOST = "runner_lost"  # the runner died with the run in hand
     PROCESS_LOST = "process_lost"  # the endpoint's own process died with the run in hand

@@ -251,6 +251,15 @@ def test_run_now_without_a_job_name_is_refused(admin, jobs, body):
     assert Run.objects.count() == 0
 
 
+@pytest.mark.parametrize("more", ["url", "headers", "method", "body", "timeout", "path"])
+def test_run_now_takes_nothing_but_the_job(admin, jobs, more):
+    """C43: what is called, and how, is the configuration's to say."""
+    answer = post(admin, {"jobName": "update-rankings", more: "http://evil.test/"})
+    assert answer.status_code == 400
+    assert answer.json()["error"]
+    assert Run.objects.count() == 0
+
+
 def test_run_now_says_in_korean_what_is_missing_where_the_service_is_korean(admin, jobs, settings):
     settings.LANGUAGE_CODE = "ko"
     assert post(admin, {}).json() == {"error": "작업 이름이 제공되지 않았습니다."}

@@ -18,6 +18,7 @@ FULL = {
     "total": 5,
     "seconds": 30,
     "host": "h:1",
+    "address": "169.254.169.254 (link-local)",
     "error": "e",
     "limit": 10,
     "after": 3,

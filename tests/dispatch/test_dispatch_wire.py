@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from dataclasses import replace
+from urllib.parse import quote
 
 import pytest
 
@@ -110,6 +112,25 @@ def test_sabotage_without_the_rule_the_secret_reaches_a_foreign_host(call, targe
     call(target.url("/x"), allowed=frozenset({"example.com"}))
 
     assert target.requests[0].header("Authorization") == f"Bearer {SECRET}"
+
+
+@pytest.mark.parametrize("secret", [SECRET, 'with-a-"quote"-and-a-\\'])
+@pytest.mark.parametrize("status", [200, 500])
+def test_an_answer_that_repeats_the_secret_is_kept_without_it(call, target, secret, status):
+    """C07: endpoints that print their request when they fail are common, and answers are shown."""
+    item = {"recordId": "1", "ok": True, "status": 200, "body": [secret]}
+    told = {"message": f"called with Bearer {secret}", "results": [item]}
+    target.script("/x", answers.json_answer(told, status))
+    target.script("/moved", answers.redirect(target.url(f"/{quote(SECRET)}/login")))
+
+    outcome = call(target.url("/x"), secret=secret)
+    moved = call(target.url("/moved"), secret=secret)
+
+    assert (outcome.http_status, outcome.message) == (status, "called with Bearer [CRON_SECRET]")
+    assert outcome.items[0].body == ["[CRON_SECRET]"]
+    assert secret not in repr(outcome)
+    assert json.dumps(secret)[1:-1] not in outcome.body
+    assert secret not in repr(moved)
 
 
 def test_a_request_that_cannot_be_built_is_an_outcome_and_sends_nothing(call, target):
@@ -248,8 +269,10 @@ def test_more_jobs_than_are_kept_prepared_are_still_called(target, monkeypatch):
 
 def test_a_transport_that_breaks_its_promise_still_gives_an_outcome(caplog):
     class Broken:
-        async def send(self, request, *, timeout):  # noqa: ASYNC109
-            raise RuntimeError(f"no {timeout} for {dict(request.headers)['Authorization']}")
+        async def send(self, request, *, timeout, reach):  # noqa: ASYNC109
+            raise RuntimeError(
+                f"no {timeout} nor {reach} for {dict(request.headers)['Authorization']}"
+            )
 
         async def close(self): ...
 

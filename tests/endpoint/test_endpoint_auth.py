@@ -158,6 +158,11 @@ def test_during_a_rotation_both_secrets_are_valid_and_after_it_only_the_new_one(
     [
         {},
         {"CRON_SECRET": ""},
+        {"CRON_SECRET": " " * 20},
+        {"CRON_SECRET": "undefined"},
+        {"CRON_SECRET": "None"},
+        {"CRON_SECRET": "null"},
+        {"CRON_SECRET": "changeme"},
         {"CRON_SECRET": "short"},
         {"CRON_SECRET": "fifteen-letters"},
         {"CRON_SECRET": " with-a-blank-before-it"},

@@ -20,6 +20,8 @@ _URL = re.compile(r"(https?)://([^/?#]*)([^?#]*)(\?[^#]*)?(#.*)?", re.IGNORECASE
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:@]+)(?::([0-9]{1,5}))?")
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?"
 _HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*")
+# A name whose last label is a number is an address to some (127.1, 0x7f000001, 0177.0.0.1).
+_ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NOT_IN_URLS = re.compile(r"[\x00-\x20\x7f\\]")
 
@@ -155,6 +157,14 @@ def _host(text: str) -> str:
     name = name.lower().removesuffix(".")
     if not _HOST.fullmatch(name):
         raise UrlError(f"`{printable(text)}` is not a host name", "write example.com")
+    if _ENDS_IN_NUMBER.fullmatch(name):
+        try:
+            ipaddress.IPv4Address(name)
+        except ValueError:
+            raise UrlError(
+                f"`{printable(text)}` is an address to some and a name to others",
+                "write an address as four decimal numbers: 127.0.0.1",
+            ) from None
     return name
 
 

@@ -21,7 +21,7 @@ from ninja.errors import HttpError, ValidationError
 from ninja.responses import Status as Answer
 from ninja.security import APIKeyCookie
 from ninja.utils import check_csrf
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from cronbell import __version__
 from cronbell.clock import SYSTEM_CLOCK
@@ -99,7 +99,9 @@ class LogAnswer(Schema):
 
 
 class RunNow(Schema):
-    """Which job to run."""
+    """Which job to run; what else a caller wants to say about the call is refused."""
+
+    model_config = ConfigDict(extra="forbid")
 
     jobName: str = Field("", description="the job's name")
 

@@ -4,6 +4,7 @@
 log, decides about retries, or knows Django: a failure is a value that the engine judges.
 
     request.py     job and attempt ─► Request      (pure)
+    egress.py      address ─► whether it may be called
     transport.py   Request ─► Response or Failure  (the only file that knows the HTTP client)
     body.py        bytes ─► text and members       (pure)
     outcome.py     Response or Failure ─► Outcome  (pure)
@@ -12,6 +13,7 @@ log, decides about retries, or knows Django: a failure is a value that the engin
 """
 
 from cronbell.dispatch.dispatcher import Dispatcher
+from cronbell.dispatch.egress import Reach
 from cronbell.dispatch.request import AttemptCall, BadRequestError, Request, build_request
 from cronbell.dispatch.retry import retry_delay
 from cronbell.dispatch.transport import Failure, PyreqwestTransport, Response, Transport
@@ -22,6 +24,7 @@ __all__ = [
     "Dispatcher",
     "Failure",
     "PyreqwestTransport",
+    "Reach",
     "Request",
     "Response",
     "Transport",

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable
 from itertools import islice
 
+import msgspec
+
 from cronbell.clock import SYSTEM_CLOCK, Clock
+from cronbell.dispatch.egress import Reach, is_address
 from cronbell.dispatch.outcome import outcome_of, refused
 from cronbell.dispatch.request import (
     AttemptCall,
     BadRequestError,
     Prepared,
     authorization,
+    canonical_url,
     parse_allowed,
     prepare,
 )
-from cronbell.dispatch.transport import Failure, Transport
+from cronbell.dispatch.transport import Failure, Response, Transport
 from cronbell.domain import JobSpec, Outcome
 from cronbell.states import Reason, Status
 
@@ -25,6 +30,9 @@ log = logging.getLogger("cronbell.dispatch")
 # Jobs whose prepared request is kept: about 10 MB. When more are called, all are prepared anew,
 # which costs a few microseconds each.
 MAX_PREPARED = 16_384
+
+# What stands in a kept answer in place of the secret.
+MASK = "[CRON_SECRET]"
 
 # What becomes of a call for which no time is left; nothing was sent.
 TOO_LATE = Outcome(
@@ -44,10 +52,14 @@ class Dispatcher:
         allowed_hosts: the hosts that may be called and get the secret, as ``host`` (every port)
             or ``host:port``. A job that names another gets the outcome ``HOST_NOT_ALLOWED`` and
             nothing is sent.
+        target: the application's own address; empty where there is none. Its host is called
+            wherever it leads, and so is an address that is spelled out. Any other name is looked
+            up, judged and pinned (``egress.Reach.ALLOWED``).
         clock: tells what a ``Retry-After`` date is counted from.
 
     Raises:
-        BadRequestError: an allowed host is not one, or the secret cannot be sent in a header.
+        BadRequestError: an allowed host or the target is not one, or the secret cannot be sent in
+            a header.
     """
 
     def __init__(
@@ -56,11 +68,18 @@ class Dispatcher:
         *,
         secret: str | None,
         allowed_hosts: frozenset[str],
+        target: str = "",
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._transport = transport
         self._credentials = authorization(secret)
+        self._secret = (secret or "").encode()
+        self._escaped = json.dumps(secret or "")[1:-1].encode()
         self._allowed = frozenset(parse_allowed(host) for host in allowed_hosts)
+        self._home = canonical_url(target)[1].host if target else ""
+        self._direct = frozenset(
+            {host for host, _ in self._allowed if host == self._home or is_address(host)}
+        )
         self._clock = clock
         self._prepared: dict[tuple[str, str, str], Prepared | Outcome] = {}
 
@@ -81,11 +100,18 @@ class Dispatcher:
             prepared = self._prepare(spec)
         if isinstance(prepared, Outcome):
             return prepared
-        authority = prepared.origin.authority
+        origin = prepared.origin
+        authority = origin.authority
         if not timeout > 0:  # also what is no number
             return TOO_LATE
         try:
-            received = await self._transport.send(prepared.request(call), timeout=timeout)
+            received = await self._transport.send(
+                prepared.request(call),
+                timeout=timeout,
+                reach=Reach.DIRECT if origin.host in self._direct else Reach.ALLOWED,
+            )
+            if self._secret and isinstance(received, Response):
+                received = self._without_secret(received)
             return outcome_of(received, authority=authority, timeout=timeout, now=self._clock.now)
         except BadRequestError as error:
             return refused(Reason.BAD_REQUEST, error=str(error))
@@ -95,6 +121,22 @@ class Dispatcher:
             log.exception("%s: the call failed unexpectedly", spec.name)
             failure = Failure(Reason.PROTOCOL, f"unexpected {type(error).__name__}")
             return outcome_of(failure, authority=authority, timeout=timeout, now=self._clock.now)
+
+    def _without_secret(self, response: Response) -> Response:
+        """Mask the secret in an answer that repeats it: answers are kept, and shown on pages.
+
+        An endpoint that prints its request when it fails is common; as JSON it may escape signs.
+        """
+        body, location = response.body, response.location
+        if self._secret in body:
+            body = body.replace(self._secret, MASK.encode())
+        if self._escaped != self._secret and self._escaped in body:
+            body = body.replace(self._escaped, MASK.encode())
+        if location:
+            location = location.replace(self._secret.decode(), MASK)
+        if body is response.body and location == response.location:
+            return response
+        return msgspec.structs.replace(response, body=body, location=location)
 
     def warm(self, specs: Iterable[JobSpec]) -> None:
         """Check and assemble jobs' requests ahead, so that a herd finds them ready."""

@@ -126,6 +126,8 @@ def _no_answer(failure: Failure, authority: str, timeout: float) -> Outcome:
     }
     if reason is Reason.BAD_REQUEST:
         return refused(reason, error=error)
+    if reason is Reason.ADDRESS_NOT_ALLOWED:
+        return refused(reason, host=authority, address=error)
     timed_out = reason is Reason.TIMEOUT
     return Outcome(
         status=Status.TIMED_OUT if timed_out else Status.ERROR,

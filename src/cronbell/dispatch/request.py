@@ -30,6 +30,8 @@ MAX_URL = 8_192  # characters; servers commonly refuse longer request lines
 _URL = re.compile(r"(https?)://([^/?#]*)([^#]*)", re.IGNORECASE)
 _AUTHORITY = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*)(?::([0-9]{1,5}))?")
 _NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_-]+)*\.?")
+# A name whose last label is a number is an address to some (127.1, 0x7f000001, 127.0.0.1.).
+_ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # What nearly every URL is; one that matches needs no rewriting, only a look at its host.
 _PLAIN_URL = re.compile(r"(https?)://([a-z0-9._:-]+)(?:/[A-Za-z0-9\-._~:/?@!$&'()*+,;=%]*)")
@@ -276,7 +278,19 @@ def _host(text: str, shown: str) -> str:
     name = name.lower()
     if not _NAME.fullmatch(name):
         raise BadRequestError(f"{shown!r} does not name a host")
+    if _ENDS_IN_NUMBER.fullmatch(name):
+        _refuse_odd_address(name, shown)
     return name
+
+
+def _refuse_odd_address(name: str, shown: str) -> None:
+    try:
+        ipaddress.IPv4Address(name)
+    except ValueError as error:
+        raise BadRequestError(
+            f"{shown!r} is an address to some and a name to others",
+            hint="write an address as four decimal numbers: 127.0.0.1",
+        ) from error
 
 
 def _port(digits: str, shown: str) -> int:

@@ -7,6 +7,7 @@ work is to record them; which exception stands for which failure was found out w
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from datetime import timedelta
 from http import HTTPStatus
@@ -25,6 +26,8 @@ from pyreqwest.exceptions import (
 )
 from pyreqwest.response import Response as ClientResponse
 
+from cronbell.clock import SYSTEM_CLOCK, Clock
+from cronbell.dispatch.egress import Lookups, Reach, Resolver, is_address, refusal, system_resolver
 from cronbell.dispatch.request import Request
 from cronbell.states import Reason
 
@@ -37,6 +40,11 @@ MAX_TIMEOUT = 7 * 86_400.0  # seconds; a longer one is a mistake, and overflows 
 # else meet the very moment at which the server closes its idle connections (Node and Apache: 5 s,
 # gunicorn: 2 s) and its call would be lost to a reset; within a burst connections are still shared.
 IDLE_SECONDS = 1.0
+
+# Clients that are bound to one address of one name; each has its own connections. Making one takes
+# 7 ms of CPU, most of it for the system's certificates, so they are kept.
+MAX_PINNED = 256
+MAX_TRIES = 3  # addresses of a name that nobody listens at, before the call counts as failed
 
 # Words of hyper's and rustls's error chains; they tell apart what shares an exception type.
 _CONNECTING = "client error (Connect)"
@@ -69,8 +77,9 @@ class Failure(msgspec.Struct, frozen=True, gc=False):
     """Why nothing came back.
 
     Attributes:
-        reason: TIMEOUT, DNS, CONNECT, TLS, RESET, PROTOCOL or BAD_REQUEST.
-        error: the client's own words; never with the URL or a header in them.
+        reason: TIMEOUT, DNS, CONNECT, TLS, RESET, PROTOCOL, BAD_REQUEST or ADDRESS_NOT_ALLOWED.
+        error: the client's own words; never with the URL or a header in them. With
+            ADDRESS_NOT_ALLOWED the address and, in brackets, what is wrong with it.
     """
 
     reason: Reason
@@ -80,8 +89,8 @@ class Failure(msgspec.Struct, frozen=True, gc=False):
 class Transport(Protocol):
     """Sends one request and never raises for what the network or the other side does."""
 
-    async def send(self, request: Request, *, timeout: float) -> Response | Failure:  # noqa: ASYNC109
-        """Send and read the answer, all within ``timeout`` seconds.
+    async def send(self, request: Request, *, timeout: float, reach: Reach) -> Response | Failure:  # noqa: ASYNC109
+        """Send and read the answer, all within ``timeout`` seconds, no further than ``reach``.
 
         The limit covers the name's resolution, connecting, TLS, headers and body together: a
         server that sends a byte a second does not get round it. Cancelling frees the task at
@@ -104,11 +113,28 @@ class PyreqwestTransport:
     Args:
         trusted: PEM certificates of authorities to trust beside the system's.
         idle_seconds: how long an idle connection may be used again.
+        resolver: finds the addresses of names that are not ``Reach.DIRECT``.
+        clock: counts down what is left of a call's time.
     """
 
     def __init__(
-        self, *, trusted: Iterable[bytes] = (), idle_seconds: float = IDLE_SECONDS
+        self,
+        *,
+        trusted: Iterable[bytes] = (),
+        idle_seconds: float = IDLE_SECONDS,
+        resolver: Resolver = system_resolver,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self._trusted = tuple(trusted)
+        self._idle_seconds = idle_seconds
+        self._lookups = Lookups(resolver, clock)
+        self._clock = clock
+        self._client: Client = self._builder().build()
+        self._pinned: dict[tuple[str, int, str], Client] = {}
+        self._limits: dict[float, timedelta] = {}
+        self._closed = False
+
+    def _builder(self) -> ClientBuilder:
         builder = (
             ClientBuilder()
             .runtime_multithreaded(enable=False)
@@ -117,22 +143,80 @@ class PyreqwestTransport:
             .referer(enable=False)
             .default_cookie_store(enable=False)
             .http1_only()
-            .pool_idle_timeout(timedelta(seconds=idle_seconds))
+            .pool_idle_timeout(timedelta(seconds=self._idle_seconds))
         )
-        for certificate in trusted:
+        for certificate in self._trusted:
             builder = builder.add_root_certificate_pem(certificate)
-        self._client: Client = builder.build()
-        self._limits: dict[float, timedelta] = {}
-        self._closed = False
+        return builder
 
-    async def send(self, request: Request, *, timeout: float) -> Response | Failure:  # noqa: ASYNC109
+    async def send(self, request: Request, *, timeout: float, reach: Reach) -> Response | Failure:  # noqa: ASYNC109
         """Send and read the answer; see ``Transport``."""
         if self._closed:  # on a busy machine the client still sends for a moment after its close
             return Failure(Reason.RESET, "the transport is closed")
+        if reach is not Reach.DIRECT:
+            return await self._send_judged(request, min(timeout, MAX_TIMEOUT), reach)
+        return await self._send(self._client, request, timeout)
+
+    async def _send_judged(
+        self,
+        request: Request,
+        timeout: float,  # noqa: ASYNC109
+        reach: Reach,
+    ) -> Response | Failure:
+        """Look the name up once, judge what came, and call exactly that.
+
+        Were the client left to look the name up again, a resolver that gives another answer the
+        second time (DNS rebinding) would lead it past the judgement.
+        """
+        host, port = request.origin.host, request.origin.port
+        until = self._clock.monotonic() + timeout
+        try:
+            async with asyncio.timeout(timeout):
+                found = [host] if is_address(host) else await self._lookups.addresses(host, port)
+        except TimeoutError:
+            return Failure(Reason.TIMEOUT)
+        except (OSError, UnicodeError) as error:
+            return Failure(Reason.DNS, str(error))
+        refused = {address: refusal(address, reach, port) for address in found}
+        good = [address for address, why in refused.items() if not why]
+        if not good:
+            told = ", ".join(f"{address} ({why})" for address, why in refused.items())
+            return Failure(Reason.ADDRESS_NOT_ALLOWED, told)
+        # One that was called before goes first: its connections may still stand.
+        good.sort(key=lambda address: (host, port, address) not in self._pinned)
+        received: Response | Failure = Failure(Reason.TIMEOUT)
+        for address in good[:MAX_TRIES]:
+            left = until - self._clock.monotonic()
+            if left <= 0:
+                return Failure(Reason.TIMEOUT)
+            received = await self._send(self._client_for(host, port, address), request, left)
+            # Only where no connection came about has surely nothing been sent.
+            if not (isinstance(received, Failure) and received.reason is Reason.CONNECT):
+                break
+        return received
+
+    def _client_for(self, host: str, port: int, address: str) -> Client:
+        """Return a client to which the name has this one address; TLS still asks for the name."""
+        key = (host, port, address)
+        client = self._pinned.pop(key, None)
+        if client is None:
+            if len(self._pinned) >= MAX_PINNED:
+                # The one not used for longest; calls that are out on it keep it until they end.
+                del self._pinned[next(iter(self._pinned))]
+            client = self._builder().resolve(host, address, port).build()
+        self._pinned[key] = client
+        return client
+
+    async def _send(
+        self,
+        client: Client,
+        request: Request,
+        timeout: float,  # noqa: ASYNC109
+    ) -> Response | Failure:
         response: ClientResponse | None = None
         try:
             built = (
-                self._client.request(request.method, request.url)
+                client.request(request.method, request.url)
                 .headers(request.headers)
                 .timeout(self._limits.get(timeout) or self._limit(timeout))
                 .build_streamed()
@@ -157,7 +241,9 @@ class PyreqwestTransport:
     async def close(self) -> None:
         """Close; calls in flight end as ``RESET``, and so do later ones, without being sent."""
         self._closed = True
-        await self._client.close()
+        for client in (self._client, *self._pinned.values()):
+            await client.close()
+        self._pinned.clear()
 
     def _limit(self, timeout: float) -> timedelta:
         if len(self._limits) >= MAX_LIMITS:

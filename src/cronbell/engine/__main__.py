@@ -69,6 +69,7 @@ async def _serve(config: Config, watcher: Watcher, *, grace: float, lease: float
             transport,
             secret=secrets[0] if secrets else None,
             allowed_hosts=changed.allowed_hosts,
+            target=changed.target,
         )
 
     runner = Runner(

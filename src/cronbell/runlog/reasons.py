@@ -184,6 +184,13 @@ def _host_not_allowed(data: Data) -> str:
     ) % {"host": _value(data, "host")}
 
 
+def _address_not_allowed(data: Data) -> str:
+    return _(
+        "%(host)s leads to %(address)s, where no application is called; nothing was sent. If it"
+        " is meant, write the address itself in place of the name"
+    ) % {"host": _value(data, "host"), "address": _value(data, "address")}
+
+
 def _bad_request(data: Data) -> str:
     return _("the request could not be built: %(error)s") % {"error": _value(data, "error")}
 
@@ -323,6 +330,7 @@ _WRITERS: dict[str, Callable[[Data], str]] = {
     Reason.PROTOCOL: _protocol,
     Reason.BODY_TOO_LARGE: _body_too_large,
     Reason.HOST_NOT_ALLOWED: _host_not_allowed,
+    Reason.ADDRESS_NOT_ALLOWED: _address_not_allowed,
     Reason.BAD_REQUEST: _bad_request,
     Reason.RUNNER_LOST: _runner_lost,
     Reason.PROCESS_LOST: _process_lost,

@@ -19,6 +19,7 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Server": "cronbell",  # else the HTTP server names itself
 }
 PRIVATE_PREFIXES = ("/admin", "/api")
 FIRST_ERROR = 400

@@ -121,6 +121,8 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "filters": {"without_trace": {"()": "cronbell.server.strangers.WithoutTrace"}},
+    "loggers": {"django.security.DisallowedHost": {"filters": ["without_trace"]}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("CRONBELL_LOG_LEVEL", "INFO")},
 }

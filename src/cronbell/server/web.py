@@ -7,11 +7,17 @@ import os
 
 from granian import Granian
 from granian.constants import Interfaces
+from granian.http import HTTP1Settings
 
 from cronbell.server.lifeline import SUPERVISED, end_with_parent
 
 # Cron endpoints run in threads of their own (16 at most); these serve pages and wait for those.
 THREADS = 48
+# Connections, busy or not. Were there as many as threads, 48 clients that connect and say nothing
+# would shut everybody else out (measured); a process may have 1024 files open on most systems.
+CONNECTIONS = 512
+# Milliseconds in which a request's head has to be there once it has begun.
+HEAD_MILLIS = 10_000
 # Without it granian waits for ever for a request that never ends.
 KILL_SECONDS = 10
 
@@ -30,7 +36,8 @@ def serve(host: str, port: int) -> None:
         interface=Interfaces.WSGI,
         workers=1,
         blocking_threads=THREADS,
-        backpressure=THREADS,
+        backpressure=CONNECTIONS,
+        http1_settings=HTTP1Settings(header_read_timeout=HEAD_MILLIS),
         websockets=False,
         workers_kill_timeout=KILL_SECONDS,
         log_enabled=False,

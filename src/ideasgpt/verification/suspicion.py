@@ -26,7 +26,7 @@ _INSTRUCTIONS = re.compile(
     | \b(?:set|return|output|respond|reply|answer|print)\W+(?:\w+\W+){0,5}?
         (?:approved|verdict|json|true|matches)
     | \b(?:assistant|system|user)\s*:\s
-    | <\|?\W*(?:im_start|im_end|system|assistant|document|untrusted)\b | \[/?inst\]
+    | <\|?\W{0,20}(?:im_start|im_end|system|assistant|document|untrusted)\b | \[/?inst\]
     | (?:이전|위|앞|모든|기존).{0,12}(?:지시|명령|지침|규칙|프롬프트)
     | (?:지시|명령|지침|규칙|검사|확인).{0,8}(?:무시|잊|건너)
     | (?:승인|통과|적합|일치).{0,6}
