@@ -144,6 +144,7 @@ class Runner:
             lease_seconds=self.settings.lease_seconds,
             lease_time=lease_time or lease_time_for(clock),
         )
+        self.keeper.behind = self._planning_behind
         self.rewinder = Rewinder(self.writer, self.planner, clock, self.keeper.clocks)
         self.pool = Pool(
             self.writer,
@@ -340,6 +341,12 @@ class Runner:
 
     def _prepare(self) -> None:
         prepare_connection(self.writer.store.using, self.settings.lease_seconds)
+
+    def _planning_behind(self) -> int:
+        due = self.planner.next_due()
+        if due is None or self.keeper.clocks.aside:
+            return 0
+        return max(0, self.clock.micros() - due * MICROS)
 
     def _drop(self, run_id: int, term: int) -> None:
         self.pool.drop(run_id, term)

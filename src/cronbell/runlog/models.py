@@ -393,6 +393,8 @@ class Runner(models.Model):
     jobs = models.PositiveIntegerField(default=0)
     # Microseconds its clock is ahead of the store's.
     clock_ahead = models.BigIntegerField(default=0)
+    # Microseconds the earliest fire had been due without a row when the runner was last seen.
+    behind = models.BigIntegerField(default=0)
     # Why a changed configuration file was not taken over; empty where the files are fine.
     config_fault = models.TextField(blank=True, default="")
 
@@ -443,6 +445,34 @@ class DailyRollup(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job_id} {self.day} {self.status}"
+
+
+class RunTotal(models.Model):
+    """What a job's runs of one status add up to since there is a run log; see ``totals``."""
+
+    # Not a foreign key: 0 stands for all jobs together.
+    job_number = models.BigIntegerField()
+    status = models.CharField(max_length=16, choices=STATUS_CHOICES)
+    runs = models.PositiveBigIntegerField(default=0)
+    retries = models.PositiveBigIntegerField(default=0)
+    items_total = models.PositiveBigIntegerField(default=0)
+    items_failed = models.PositiveBigIntegerField(default=0)
+    timed = models.PositiveBigIntegerField(default=0)
+    duration_sum = models.BigIntegerField(default=0)
+    awaited = models.PositiveBigIntegerField(default=0)
+    lateness_sum = models.BigIntegerField(default=0)
+    durations = models.JSONField(default=dict)
+    latenesses = models.JSONField(default=dict)
+
+    class Meta:
+        verbose_name = _("total of runs")
+        verbose_name_plural = _("totals of runs")
+        constraints = [
+            models.UniqueConstraint(fields=["job_number", "status"], name="total_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job_number} {self.status}"
 
 
 class RollupCursor(models.Model):

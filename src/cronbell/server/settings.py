@@ -12,13 +12,15 @@ from pathlib import Path
 from django.utils.translation import gettext_lazy as _
 
 from cronbell.schedule.zones import pin_zoneinfo
-from cronbell.server.environment import data_dir, databases, flag
+from cronbell.server.environment import data_dir, databases, flag, token
 from cronbell.server.secrets import secret_from_file
 
 # Before anything reads a zone: Django's own conversions must follow the same rules as schedules.
 pin_zoneinfo()
 
 CRONBELL_DATA_DIR = data_dir()
+# Who sends it may read /metrics; without it only a signed-in administrator may.
+CRONBELL_METRICS_TOKEN = token("CRONBELL_METRICS_TOKEN")
 PACKAGE = Path(__file__).resolve().parent.parent
 
 DEBUG = False
