@@ -144,7 +144,6 @@ class Runner:
             lease_seconds=self.settings.lease_seconds,
             lease_time=lease_time or lease_time_for(clock),
         )
-        self.keeper.behind = self._planning_behind
         self.rewinder = Rewinder(self.writer, self.planner, clock, self.keeper.clocks)
         self.pool = Pool(
             self.writer,
@@ -162,6 +161,7 @@ class Runner:
     async def run(self, stop: asyncio.Event) -> None:
         """Run until ``stop`` is set, then drain within the grace period."""
         self.writer.start()
+        self.keeper.behind = self._planning_behind
         # Known before anything is planned, and its clock compared with the others'.
         await self.keeper.register(len(self._configured))
         await self._load()

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from cronbell.runlog import counters  # noqa: F401 - its tables are this app's too
 from cronbell.runlog.fields import InstantField, OptionalInstantField
 from cronbell.states import ACTIVE, FINAL, Kind, Status
 
@@ -445,34 +446,6 @@ class DailyRollup(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job_id} {self.day} {self.status}"
-
-
-class RunTotal(models.Model):
-    """What a job's runs of one status add up to since there is a run log; see ``totals``."""
-
-    # Not a foreign key: 0 stands for all jobs together.
-    job_number = models.BigIntegerField()
-    status = models.CharField(max_length=16, choices=STATUS_CHOICES)
-    runs = models.PositiveBigIntegerField(default=0)
-    retries = models.PositiveBigIntegerField(default=0)
-    items_total = models.PositiveBigIntegerField(default=0)
-    items_failed = models.PositiveBigIntegerField(default=0)
-    timed = models.PositiveBigIntegerField(default=0)
-    duration_sum = models.BigIntegerField(default=0)
-    awaited = models.PositiveBigIntegerField(default=0)
-    lateness_sum = models.BigIntegerField(default=0)
-    durations = models.JSONField(default=dict)
-    latenesses = models.JSONField(default=dict)
-
-    class Meta:
-        verbose_name = _("total of runs")
-        verbose_name_plural = _("totals of runs")
-        constraints = [
-            models.UniqueConstraint(fields=["job_number", "status"], name="total_once"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.job_number} {self.status}"
 
 
 class RollupCursor(models.Model):

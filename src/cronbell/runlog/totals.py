@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 from django.db import connections
 
 from cronbell.clock import to_micros
+from cronbell.runlog.counters import RunTotal
 from cronbell.runlog.histogram import bucket
-from cronbell.runlog.models import RollupCursor, RollupLeft, Run, RunTotal
+from cronbell.runlog.models import RollupCursor, RollupLeft, Run
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import execute, rows_parameter
 from cronbell.states import Kind
