@@ -96,6 +96,15 @@ class Dispatcher:
             failure = Failure(Reason.PROTOCOL, f"unexpected {type(error).__name__}")
             return outcome_of(failure, authority=authority, timeout=timeout, now=self._clock.now)
 
+    def use_secret(self, secret: str | None) -> None:
+        """Send another secret from the next call on.
+
+        Raises:
+            BadRequestError: it cannot be sent in a header.
+        """
+        self._credentials = authorization(secret)
+        self._prepared.clear()
+
     def warm(self, specs: Iterable[JobSpec]) -> None:
         """Check and assemble jobs' requests ahead, so that a herd finds them ready."""
         for spec in islice(specs, MAX_PREPARED):

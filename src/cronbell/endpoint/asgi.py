@@ -15,7 +15,7 @@ from typing import Any
 
 from cronbell.clock import SYSTEM_CLOCK, Clock
 from cronbell.endpoint.answer import Answer
-from cronbell.endpoint.auth import Gate
+from cronbell.endpoint.auth import Gate, LiveGate, gate_of
 from cronbell.endpoint.call import Endpoint, Limits
 from cronbell.endpoint.identify import Request
 from cronbell.endpoint.receipt import ReceiptStore
@@ -48,13 +48,13 @@ class CronEndpoints:
         *,
         registry: Registry = REGISTRY,
         recorder: RunRecorder | None = None,
-        gate: Gate | None = None,
+        gate: Gate | LiveGate | None = None,
         clock: Clock = SYSTEM_CLOCK,
         limits: Limits | None = None,
     ) -> None:
         self.endpoint = Endpoint(
             store=store,
-            gate=gate or Gate.from_env(os.environ),
+            gate=gate or gate_of(os.environ),
             registry=registry,
             recorder=recorder,
             clock=clock,

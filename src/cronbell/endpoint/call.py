@@ -19,7 +19,7 @@ from datetime import timedelta
 
 from cronbell.clock import SYSTEM_CLOCK, Clock
 from cronbell.endpoint.answer import Answer, answer, raised, refuse, refuse_for_now
-from cronbell.endpoint.auth import Gate
+from cronbell.endpoint.auth import Gate, LiveGate
 from cronbell.endpoint.identify import (
     BadRequestError,
     Identity,
@@ -48,6 +48,8 @@ from cronbell.errors import ConfigError, StorageError
 log = logging.getLogger("cronbell.endpoint")
 
 METHODS = ("GET", "POST")
+# An OPTIONS request that carries this header asks whether its secret is taken, and runs nothing.
+PROBE = b"x-cronbell-probe"
 LONGEST_KEEP_DAYS = 36_500
 
 
@@ -143,7 +145,7 @@ class Endpoint:
         self,
         *,
         store: ReceiptStore,
-        gate: Gate,
+        gate: Gate | LiveGate,
         registry: Registry = REGISTRY,
         recorder: RunRecorder | None = None,
         clock: Clock = SYSTEM_CLOCK,
@@ -180,11 +182,12 @@ class Endpoint:
         job = self.registry.by_path(request.path)
         if job is None:
             return refuse(404, "no job is published at this path")
-        if request.method not in METHODS:
+        probing = request.method == "OPTIONS" and bool(request.values(PROBE))
+        if request.method not in METHODS and not probing:
             allowed = ", ".join(METHODS)
             return answer(405, {"error": f"use one of {allowed}"}, ("Allow", allowed))
-        if refused := self._authenticate(request, job):
-            return refused
+        if answered := self._at_the_door(request, job, probing=probing):
+            return answered
         try:
             identity = identify(
                 request,
@@ -218,6 +221,15 @@ class Endpoint:
         """Tell every job at work to stop: the process is about to end."""
         self.keeper.stop_all()
 
+    def _at_the_door(self, request: Request, job: Job, *, probing: bool) -> Answer | None:
+        """Return why the caller is not let in, or what a probe wanted to know."""
+        refused = self._authenticate(request, job)
+        if not probing:
+            return refused
+        if refused is None:
+            return answer(200, {"probe": "taken"})
+        return answer(refused.status, {"probe": "refused"})
+
     def _authenticate(self, request: Request, job: Job) -> Answer | None:
         """Return why the caller is not let in; None when it is."""
         if self._gate.fault:
@@ -226,7 +238,7 @@ class Endpoint:
         if which is None:
             return refuse(401, "Unauthorized")
         if which:
-            log.info("%s was called with the previous secret", job.name)
+            log.info("%s was called with another secret than the one that is sent now", job.name)
         return None
 
     def _begin(self, admitted: Admitted) -> Answer | Future[Answer]:

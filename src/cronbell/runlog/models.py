@@ -396,6 +396,9 @@ class Runner(models.Model):
     clock_ahead = models.BigIntegerField(default=0)
     # Microseconds the earliest fire had been due without a row when the runner was last seen.
     behind = models.BigIntegerField(default=0)
+    # Which secret it sends: when the secret's file was written, in nanoseconds; 0 where it comes
+    # from the environment and cannot be exchanged without a restart.
+    secret_of = models.BigIntegerField(default=0)
     # Why a changed configuration file was not taken over; empty where the files are fine.
     config_fault = models.TextField(blank=True, default="")
 

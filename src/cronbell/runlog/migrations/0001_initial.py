@@ -136,6 +136,7 @@ class Migration(migrations.Migration):
                 ('jobs', models.PositiveIntegerField(default=0)),
                 ('clock_ahead', models.BigIntegerField(default=0)),
                 ('behind', models.BigIntegerField(default=0)),
+                ('secret_of', models.BigIntegerField(default=0)),
                 ('config_fault', models.TextField(blank=True, default='')),
             ],
             options={
