@@ -20,7 +20,11 @@ def test_a_service_is_given_another_secret_while_it_runs(up):
     service = up(
         files={"vercel.json": VERCEL_JSON},
         settings="ideasgpt.settings",
-        env={"CRON_SECRET": ""},  # so that it makes one of its own
+        env={
+            "CRON_SECRET": "",  # so that it makes one of its own
+            "CRONBELL_LOG_FORMAT": "json",
+            "CRONBELL_LOG_CALLS": "all",
+        },
     )
     kept = service.data / "cron-secret"
     old = kept.read_text().strip()
@@ -43,6 +47,13 @@ def test_a_service_is_given_another_secret_while_it_runs(up):
     assert "another secret is sent from now on" in said
     assert old not in said
     assert new not in said
+    events = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    by_kind = {
+        kind: [one for one in events if one.get("event") == kind] for kind in ("call", "job")
+    }
+    assert len(by_kind["call"]) == len(by_kind["job"]) == 2
+    assert {one["key"] for one in by_kind["call"]} == {one["key"] for one in by_kind["job"]}
+    assert {one["job"] for one in events if "job" in one} == {"update-rankings"}
     runs = service.query("runlog.sqlite3", "SELECT http_status FROM runlog_run")
     assert {status for (status,) in runs} == {200}
 

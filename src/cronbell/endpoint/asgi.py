@@ -21,6 +21,7 @@ from cronbell.endpoint.identify import Request
 from cronbell.endpoint.receipt import ReceiptStore
 from cronbell.endpoint.recorder import RunRecorder
 from cronbell.endpoint.registry import REGISTRY, Registry
+from cronbell.tracing import Tracing
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -40,6 +41,7 @@ class CronEndpoints:
             unless given.
         clock: where the time comes from.
         limits: threads, lease, grace.
+        tracing: spans each job; ``cronbell.tracing.configured`` makes one of the environment.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class CronEndpoints:
         gate: Gate | LiveGate | None = None,
         clock: Clock = SYSTEM_CLOCK,
         limits: Limits | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.endpoint = Endpoint(
             store=store,
@@ -59,6 +62,7 @@ class CronEndpoints:
             recorder=recorder,
             clock=clock,
             limits=limits,
+            tracing=tracing,
         )
         self._claims = ThreadPoolExecutor(CLAIM_THREADS, "cronbell-claim")
 

@@ -44,6 +44,8 @@ from cronbell.endpoint.recorder import Call, NullRecorder, RunRecorder
 from cronbell.endpoint.registry import REGISTRY, Job, JobDefinitionError, Registry
 from cronbell.endpoint.running import Running
 from cronbell.errors import ConfigError, StorageError
+from cronbell.logs import about
+from cronbell.tracing import Tracing, traceparent_of
 
 log = logging.getLogger("cronbell.endpoint")
 
@@ -98,11 +100,13 @@ class Admitted:
         job: what it asks for.
         target: the request target, query included.
         identity: which run it is.
+        traceparent: which trace it is part of; empty where it does not say.
     """
 
     job: Job
     target: str
     identity: Identity
+    traceparent: str = ""
 
 
 class _Slot:
@@ -136,6 +140,7 @@ class Endpoint:
         limits: threads, lease, grace.
         new_key: makes the key of a call that nothing else identifies.
         latest_fire: see ``identify.latest_vercel_fire``.
+        tracing: spans each job; None where nothing is traced.
 
     Raises:
         JobDefinitionError: a job is ``atomic`` and the store is not the application's database.
@@ -152,6 +157,7 @@ class Endpoint:
         limits: Limits | None = None,
         new_key: Callable[[], str] = lambda: str(uuid.uuid4()),
         latest_fire: LatestFire = latest_vercel_fire,
+        tracing: Tracing | None = None,
     ) -> None:
         self.registry = registry
         self.keeper = Keeper(clock, store.session)
@@ -163,6 +169,7 @@ class Endpoint:
         self._pruner = Pruner(store, clock, timedelta(days=self._limits.keep_days))
         self._new_key = new_key
         self._latest_fire = latest_fire
+        self._tracing = tracing
         self._slots = threading.BoundedSemaphore(self._limits.threads)
         for job in registry:
             self._check_atomic(job)
@@ -199,7 +206,8 @@ class Endpoint:
             return refuse(400, str(error))
         if identity.dry_run and not job.dry_run:
             return refuse(400, f"the job {job.name} has no dry run; nothing was done")
-        return Admitted(job, request.target, identity)
+        traceparent = traceparent_of(request.values(b"traceparent"))
+        return Admitted(job, request.target, identity, traceparent)
 
     def begin(self, admitted: Admitted) -> Answer | Future[Answer]:
         """Claim the receipt and start the job in a thread of its own.
@@ -293,6 +301,8 @@ class Endpoint:
                 started_at=self._clock.now(),
             ),
             hold=hold,
+            traceparent=admitted.traceparent,
+            tracing=self._tracing,
             store=self._store,
             recorder=self._recorder,
             clock=self._clock,
@@ -303,7 +313,7 @@ class Endpoint:
     def _work(self, run: Running, slot: _Slot) -> None:
         """Be the job's thread."""
         try:
-            with self._store.session():
+            with about(run.job.name, run.context.run_id, run.call.key), self._store.session():
                 run.execute()
         except BaseException as error:
             log.exception("%s: its run broke down", run.job.name)

@@ -34,6 +34,7 @@ from cronbell.endpoint.receipts.store import DjangoReceipts
 from cronbell.endpoint.recorder import NullRecorder, RunRecorder
 from cronbell.endpoint.registry import REGISTRY, Job
 from cronbell.errors import ConfigError
+from cronbell.tracing import of_this_process
 
 SETTING = "CRONBELL_ENDPOINT"
 LIMITS = frozenset({"THREADS", "LEASE_SECONDS", "GRACE_SECONDS", "KEEP_DAYS"})
@@ -72,6 +73,7 @@ def process_endpoint() -> Endpoint:
         gate=gate_of(os.environ),
         recorder=_recorder(chosen.get("RECORDER")),
         limits=Limits(**limits),
+        tracing=of_this_process("cronbell-web"),
     )
 
 

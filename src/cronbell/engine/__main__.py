@@ -23,7 +23,9 @@ from cronbell.dispatch import Dispatcher, PyreqwestTransport
 from cronbell.engine.memory import set_aside
 from cronbell.engine.watch import Watcher
 from cronbell.errors import CronbellError, describe
+from cronbell.logs import catch_uncaught
 from cronbell.server.lifeline import SUPERVISED, end_with_parent
+from cronbell.tracing import of_this_process
 
 if TYPE_CHECKING:
     from cronbell.engine.secret import SecretFollower
@@ -50,6 +52,7 @@ def main() -> int:
         sys.stderr.write(describe(error))
         return 1
     django.setup()
+    catch_uncaught()
     _run(_serve(config, watcher, grace=arguments.grace, lease=arguments.lease))
     return 0
 
@@ -68,6 +71,7 @@ async def _serve(config: Config, watcher: Watcher, *, grace: float, lease: float
     from cronbell.engine.loop import Runner, RunnerSettings  # noqa: PLC0415 - after django.setup()
     from cronbell.engine.secret import SecretFollower  # noqa: PLC0415
 
+    tracing = of_this_process("cronbell-runner")
     source = SecretSource(os.environ)
     used = source.look()
     transport = PyreqwestTransport()
@@ -107,6 +111,7 @@ async def _serve(config: Config, watcher: Watcher, *, grace: float, lease: float
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told)
+    runner.executor.tracing = tracing
     follower = SecretFollower(
         source, used, lambda: runner.executor.dispatcher, runner.writer, SYSTEM_CLOCK
     )
@@ -116,6 +121,8 @@ async def _serve(config: Config, watcher: Watcher, *, grace: float, lease: float
     finally:
         following.cancel()
         await transport.close()
+        if tracing is not None:
+            await asyncio.to_thread(tracing.provider.shutdown)
 
 
 async def _follow(follower: SecretFollower, ready: asyncio.Event) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from django.utils.translation import gettext_lazy as _
 
+from cronbell import logs
 from cronbell.schedule.zones import pin_zoneinfo
 from cronbell.server.environment import data_dir, databases, flag, token
 from cronbell.server.secrets import secret_from_file
@@ -119,10 +120,5 @@ STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": os.environ.get("CRONBELL_LOG_LEVEL", "INFO")},
-}
+# CRONBELL_LOG_FORMAT, CRONBELL_LOG_LEVEL and CRONBELL_LOG_CALLS choose.
+LOGGING = logs.configuration()
