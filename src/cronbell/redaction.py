@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote, unquote, urlsplit
 
-from cronbell.config.rotation import SecretSource
+from cronbell.config.rotation import FOLDER_VARIABLE, SecretSource
 from cronbell.errors import SecretError
 
 MASK = "[secret]"
@@ -21,6 +21,8 @@ _SECRET_NAME = re.compile(
     r"SECRET|TOKEN|PASSW|PASSPHRASE|CREDENTIAL|API_?KEY|PRIVATE_?KEY|SIGNING|_DSN$|DATABASE_URL",
     re.IGNORECASE,
 )
+# Names of places, which are no secrets: a folder that is masked can't be found.
+_PLACE_NAME = re.compile(rf"^{FOLDER_VARIABLE}$|_(?:FILE|PATH|DIR|FOLDER)$", re.IGNORECASE)
 _NAMED = r"[\w.-]*(?:token|secret|password|passwd|api[_-]?key|apikey|signature|credential)[\w.-]*"
 _PLACES = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)
@@ -100,7 +102,7 @@ def _source(env: Mapping[str, str]) -> SecretSource | None:
 
 def _of_environment(env: Mapping[str, str]) -> Iterable[str]:
     for name, value in env.items():
-        if not _SECRET_NAME.search(name):
+        if not _SECRET_NAME.search(name) or _PLACE_NAME.search(name):
             continue
         if "://" not in value:
             yield value

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
 VARIABLE = "CRONBELL_TRACES"
+ON, OFF = frozenset({"1", "true", "yes", "on"}), frozenset({"", "0", "false", "no", "off"})
 NANOS = 1_000
 # A fire that was recorded later than this after its instant (a backfill, an outage) begins its
 # span when it was recorded: a span of a year tells nobody anything.
@@ -201,9 +202,9 @@ def configured(env: Mapping[str, str], service: str) -> Tracing | None:
         StartError: the extra is not installed, or the variable is neither 1 nor 0.
     """
     wanted = env.get(VARIABLE, "").strip().lower()
-    if wanted in {"", "0", "false", "no", "off"}:
+    if wanted in OFF:
         return None
-    if wanted not in {"1", "true", "yes", "on"}:
+    if wanted not in ON:
         raise StartError(f"{VARIABLE} is {wanted!r}", hint=f"set {VARIABLE} to 1 or 0")
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415

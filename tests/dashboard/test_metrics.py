@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from django.db import transaction
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 from tests.dashboard.conftest import START, spec
+from tests.support import source
 
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.dashboard import metrics
@@ -256,3 +258,11 @@ def test_the_number_of_questions_does_not_grow_with_jobs_or_runs(
     )  # fmt: skip
     with django_assert_max_num_queries(12, using=ALIAS):
         scrape()
+
+
+@pytest.mark.parametrize("name", ["watch-cronbell.md", "watch-cronbell.ko.md"])
+def test_the_how_to_names_exactly_the_metrics_there_are(name, jobs):
+    page = source.text(source.ROOT / "docs" / "howto" / name)
+    named = set(re.findall(r"`(cronbell_[a-z_]+)(?:\{|`)", page))
+    there = {family.name for family in metrics.families(SYSTEM_CLOCK.now())}
+    assert named == there - {"cronbell_build_info"}

@@ -29,6 +29,7 @@ ENV = {
     "SERVICE_TOKEN": ODD,
     "PATH": "/usr/bin:/bin",
     "SHORT_TOKEN": "abc",
+    "WEBHOOK_SECRET_FILE": "/etc/cronbell/webhook",
 }
 SLOTS = [
     "Authorization: Bearer {}",
@@ -133,6 +134,7 @@ def test_ordinary_words_stay():
         "update-rankings: 1,000 ideas",
         "key=cb1-0123456789abcdef run=7",
         "abc /usr/bin",
+        "/etc/cronbell/webhook is empty",
     ):
         assert redact(text) == text
 
@@ -142,7 +144,7 @@ def test_a_secret_that_is_being_rotated_is_known_at_once(tmp_path):
     current.touch(mode=0o600)
     current.write_text(KNOWN + "\n")
     redact = Redactor({FOLDER_VARIABLE: str(tmp_path)})
-    assert redact(f"x {KNOWN}") == f"x {MASK}"
+    assert redact(f"x {KNOWN} in {tmp_path}") == f"x {MASK} in {tmp_path}"
     rotation.start(tmp_path)
     new = rotation.next_secret(tmp_path)
     assert redact(f"{new} {KNOWN}") == f"{MASK} {MASK}"

@@ -98,7 +98,7 @@ def finish(
     rotation.next_secret(folder)  # or there is nothing to finish
     if rotation.step_of(folder) is Step.STARTED:
         _require_taken(_probed(folder, config, target), unprobed=unprobed)
-        _require_followers(_senders())
+        _require_followers(folder)
         rotation.switch(folder)
     _wait_for_runners(folder)
     rotation.forget_previous(folder)
@@ -167,12 +167,20 @@ def _senders() -> dict[str, int]:
     return dict(alive.values_list("pk", "secret_of"))
 
 
-def _require_followers(senders: dict[str, int]) -> None:
-    fixed = [name for name, secret_of in senders.items() if not secret_of]
-    if fixed:
+def _require_followers(folder: Path) -> None:
+    """See that every live runner looks at this directory's files: else it would not follow.
+
+    Raises:
+        SecretError: one does not.
+    """
+    written_at = (folder / rotation.CURRENT).stat().st_mtime_ns
+    others = [name for name, sent in _senders().items() if sent != written_at]
+    if others:
         raise SecretError(
-            f"the runner {fixed[0]} has its secret from its environment and cannot follow",
-            hint="docs/howto/rotate-the-secret.md says how to exchange one by hand",
+            f"the runner {others[0]} has its secret from elsewhere: its environment, or another"
+            " data directory",
+            hint="docs/howto/rotate-the-secret.md says how to exchange one by hand; one that has"
+            " only just started says in a moment what it sends",
         )
 
 

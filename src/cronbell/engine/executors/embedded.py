@@ -11,7 +11,7 @@ from cronbell.clock import Clock, from_micros
 from cronbell.dispatch import AttemptCall, Dispatcher
 from cronbell.domain import JobSpec, Outcome
 from cronbell.engine.settle import Finish, Release, decide, gone, removed
-from cronbell.logs import about
+from cronbell.logs import from_now_on
 from cronbell.runlog.store import Claimed
 from cronbell.states import Status
 from cronbell.tracing import CallAbout, Tracing
@@ -51,14 +51,14 @@ class EmbeddedExecutor:
         """Take a run from claim to decision: look up, check the deadline, call, decide."""
         spec = self.specs.get(run.job_id)
         started_at = self.clock.micros()
-        with about(spec.name if spec else "", run.id, run.key):
-            if self.tracing is None:
-                outcome = await self._attempt(run, spec, started_at)
-            else:
-                outcome = await self._traced(self.tracing, run, spec, started_at)
-            # A wall clock that is set back during the call must not end it before it began.
-            finished_at = max(self.clock.micros(), started_at)
-            _tell(run, outcome, finished_at - started_at)
+        from_now_on(spec.name if spec else "", run.id, run.key)
+        if self.tracing is None:
+            outcome = await self._attempt(run, spec, started_at)
+        else:
+            outcome = await self._traced(self.tracing, run, spec, started_at)
+        # A wall clock that is set back during the call must not end it before it began.
+        finished_at = max(self.clock.micros(), started_at)
+        _tell(run, outcome, finished_at - started_at)
         return decide(
             run,
             spec,
