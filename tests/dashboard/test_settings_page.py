@@ -84,3 +84,16 @@ def test_no_password_of_a_database_is_shown(admin, settings, jobs):
     passwords = {str(one.settings_dict.get("PASSWORD") or "") for one in connections.all()} - {""}
     page = admin.get("/admin/settings").content.decode()
     assert not [password for password in passwords if password in page]
+
+
+def test_how_it_is_watched_is_shown_and_the_token_is_not(admin, runner, settings, monkeypatch):
+    text = text_of(admin.get("/admin/settings"))
+    assert "signed in only, CRONBELL_METRICS_TOKEN is not set" in text
+    assert "Log format text Calls in the log failed Traces off" in text
+    settings.CRONBELL_METRICS_TOKEN = "a-token-for-prometheus"
+    monkeypatch.setenv("CRONBELL_LOG_FORMAT", "JSON")
+    monkeypatch.setenv("CRONBELL_TRACES", "1")
+    answer = admin.get("/admin/settings")
+    assert "with the token, or signed in Log format json" in text_of(answer)
+    assert "Traces on" in text_of(answer)
+    assert b"a-token-for-prometheus" not in answer.content

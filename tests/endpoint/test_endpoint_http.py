@@ -18,7 +18,11 @@ PYTHON = Path(sys.executable)
 GRANIAN = [PYTHON, "-m", "granian", "--host", "127.0.0.1", "--no-ws", "--workers", "1"]
 BEARER = b"Authorization: Bearer " + SECRET.encode()
 SECRETS = {"CRON_SECRET": SECRET, "CRON_SECRET_PREVIOUS": PREVIOUS}
-SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.endpoint.shop.settings", "PYTHONPATH": str(ROOT)}
+# The sources beside these tests, whatever is installed.
+SETTINGS = {
+    "DJANGO_SETTINGS_MODULE": "tests.endpoint.shop.settings",
+    "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",
+}
 
 
 class Shop:

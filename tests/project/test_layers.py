@@ -18,9 +18,12 @@ FREE = (
     "cronbell.domain",
     "cronbell.endpoint",
     "cronbell.errors",
+    "cronbell.logs",
+    "cronbell.redaction",
     "cronbell.schedule",
     "cronbell.states",
     "cronbell.testing",
+    "cronbell.tracing",
 )
 ADAPTERS = ("cronbell.endpoint.django", "cronbell.endpoint.receipts")
 FRAMEWORKS = ("django", "ninja", "django_htmx", "whitenoise")

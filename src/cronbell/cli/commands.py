@@ -17,6 +17,7 @@ from cronbell.cli.pause import pause, resume
 from cronbell.cli.pings import pings
 from cronbell.cli.plan import apply, plan
 from cronbell.cli.prepare import prepare
+from cronbell.cli.rotate_secret import app as rotate_app
 from cronbell.cli.run import run as run_job
 from cronbell.cli.runs import runs
 from cronbell.cli.simulate import simulate
@@ -50,6 +51,7 @@ app.command("pause")(pause)
 app.command("resume")(resume)
 app.command("export")(export_jobs)
 app.add_typer(import_app, name="import")
+app.add_typer(rotate_app, name="rotate-secret")
 app.command("doctor")(doctor)
 app.command("backup")(backup)
 app.command("restore")(restore)

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class DashboardConfig(AppConfig):
-    """Label ``dashboard``: its one table counts failed sign-ins."""
+    """Label ``dashboard``: failed sign-ins, and a row written to see whether one can be."""
 
     name = "cronbell.dashboard"
     label = "dashboard"

@@ -13,6 +13,7 @@ from cronbell.clock import SYSTEM_CLOCK
 from cronbell.dashboard.access import is_admin
 from cronbell.dashboard.preferences import theme_of
 from cronbell.runlog import queries
+from cronbell.server.health import Check, Trouble, watch
 
 
 class Shell:
@@ -38,6 +39,11 @@ class Shell:
     def runner(self) -> queries.RunnerState:
         """Whether a runner is alive, and when one was last seen."""
         return queries.runner_state(SYSTEM_CLOCK.now())
+
+    @cached_property
+    def troubles(self) -> list[Trouble]:
+        """What else is wrong with Cronbell itself."""
+        return [found for found in watch.troubles() if found.check is not Check.RUNNER]
 
     @cached_property
     def address(self) -> str:

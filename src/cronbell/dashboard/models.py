@@ -1,4 +1,4 @@
-"""The dashboard's only table: sign-ins that failed, for as long as they count."""
+"""The dashboard's tables: sign-ins that failed, for as long as they count, and a probe."""
 
 from __future__ import annotations
 
@@ -27,3 +27,12 @@ class SignInFailure(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account[:8]} {self.source} {self.at}"
+
+
+class ApplicationProbe(models.Model):
+    """One row that is written to see whether the application's database can be."""
+
+    at = InstantField()
+
+    def __str__(self) -> str:
+        return f"{self.at}"

@@ -33,6 +33,8 @@ MAX_PREPARED = 16_384
 
 # What stands in a kept answer in place of the secret.
 MASK = "[CRON_SECRET]"
+# Spellings that are masked: of the secret in use and of the one before it.
+MOST_MASKED = 4
 
 # What becomes of a call for which no time is left; nothing was sent.
 TOO_LATE = Outcome(
@@ -73,8 +75,7 @@ class Dispatcher:
     ) -> None:
         self._transport = transport
         self._credentials = authorization(secret)
-        self._secret = (secret or "").encode()
-        self._escaped = json.dumps(secret or "")[1:-1].encode()
+        self._secrets = _spellings(secret)
         self._allowed = frozenset(parse_allowed(host) for host in allowed_hosts)
         self._home = canonical_url(target)[1].host if target else ""
         self._direct = frozenset(
@@ -110,7 +111,7 @@ class Dispatcher:
                 timeout=timeout,
                 reach=Reach.DIRECT if origin.host in self._direct else Reach.ALLOWED,
             )
-            if self._secret and isinstance(received, Response):
+            if self._secrets and isinstance(received, Response):
                 received = self._without_secret(received)
             return outcome_of(received, authority=authority, timeout=timeout, now=self._clock.now)
         except BadRequestError as error:
@@ -128,15 +129,25 @@ class Dispatcher:
         An endpoint that prints its request when it fails is common; as JSON it may escape signs.
         """
         body, location = response.body, response.location
-        if self._secret in body:
-            body = body.replace(self._secret, MASK.encode())
-        if self._escaped != self._secret and self._escaped in body:
-            body = body.replace(self._escaped, MASK.encode())
-        if location:
-            location = location.replace(self._secret.decode(), MASK)
+        for secret in self._secrets:
+            if secret in body:
+                body = body.replace(secret, MASK.encode())
+            if location:
+                location = location.replace(secret.decode(), MASK)
         if body is response.body and location == response.location:
             return response
         return msgspec.structs.replace(response, body=body, location=location)
+
+    def use_secret(self, secret: str | None) -> None:
+        """Send another secret from the next call on.
+
+        Raises:
+            BadRequestError: it cannot be sent in a header.
+        """
+        self._credentials = authorization(secret)
+        # The one before stays masked: calls that go on carry it, and their answers may repeat it.
+        self._secrets = tuple(dict.fromkeys((*_spellings(secret), *self._secrets)))[:MOST_MASKED]
+        self._prepared.clear()
 
     def warm(self, specs: Iterable[JobSpec]) -> None:
         """Check and assemble jobs' requests ahead, so that a herd finds them ready."""
@@ -156,3 +167,10 @@ class Dispatcher:
             self._prepared.clear()
         self._prepared[spec.url, spec.method, spec.schedule] = prepared
         return prepared
+
+
+def _spellings(secret: str | None) -> tuple[bytes, ...]:
+    """Return how a secret may stand in an answer: as it is, and as JSON writes it."""
+    if not secret:
+        return ()
+    return tuple(dict.fromkeys((secret.encode(), json.dumps(secret)[1:-1].encode())))

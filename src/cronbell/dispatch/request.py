@@ -56,12 +56,14 @@ class AttemptCall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         scheduled_at: when the run was due, aware.
         attempt: 1 for the first.
         dry_run: the endpoint is asked to touch nothing.
+        traceparent: which trace the call is part of; None where nothing is traced.
     """
 
     key: str
     scheduled_at: datetime
     attempt: int
     dry_run: bool = False
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,8 @@ class Prepared(Request, frozen=True, gc=False):
         )
         if call.dry_run:
             headers = (*headers, ("X-Cronbell-Dry-Run", "true"))
+        if call.traceparent is not None:
+            headers = (*headers, ("traceparent", call.traceparent))
         return Request(self.method, self.url, headers, self.origin)
 
 

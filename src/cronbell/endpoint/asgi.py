@@ -15,12 +15,13 @@ from typing import Any
 
 from cronbell.clock import SYSTEM_CLOCK, Clock
 from cronbell.endpoint.answer import Answer
-from cronbell.endpoint.auth import Gate
+from cronbell.endpoint.auth import Gate, LiveGate, gate_of
 from cronbell.endpoint.call import Endpoint, Limits
 from cronbell.endpoint.identify import Request
 from cronbell.endpoint.receipt import ReceiptStore
 from cronbell.endpoint.recorder import RunRecorder
 from cronbell.endpoint.registry import REGISTRY, Registry
+from cronbell.tracing import Tracing
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -40,6 +41,7 @@ class CronEndpoints:
             unless given.
         clock: where the time comes from.
         limits: threads, lease, grace.
+        tracing: spans each job; ``cronbell.tracing.configured`` makes one of the environment.
     """
 
     def __init__(
@@ -48,17 +50,19 @@ class CronEndpoints:
         *,
         registry: Registry = REGISTRY,
         recorder: RunRecorder | None = None,
-        gate: Gate | None = None,
+        gate: Gate | LiveGate | None = None,
         clock: Clock = SYSTEM_CLOCK,
         limits: Limits | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.endpoint = Endpoint(
             store=store,
-            gate=gate or Gate.from_env(os.environ),
+            gate=gate or gate_of(os.environ),
             registry=registry,
             recorder=recorder,
             clock=clock,
             limits=limits,
+            tracing=tracing,
         )
         self._claims = ThreadPoolExecutor(CLAIM_THREADS, "cronbell-claim")
 

@@ -12,6 +12,7 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from cronbell.config.rotation import InForce, SecretSource
 from cronbell.config.secrets import check_secret, secrets_from_env
 from cronbell.errors import SecretError
 
@@ -76,6 +77,46 @@ class Gate:
             if hmac.compare_digest(given, digest) and found is None:
                 found = index
         return found
+
+
+class LiveGate:
+    """A gate whose secrets may be exchanged while it stands: each call asks what is in force.
+
+    Args:
+        source: tells the secrets in force.
+    """
+
+    def __init__(self, source: SecretSource) -> None:
+        self._source = source
+        self._known: tuple[InForce, Gate] | None = None
+
+    @property
+    def fault(self) -> str:
+        """Why no call can be let in; empty where one can."""
+        return self._gate().fault
+
+    def which(self, authorization: Sequence[bytes]) -> int | None:
+        """Say which secret the call carries; see ``Gate.which``."""
+        return self._gate().which(authorization)
+
+    def _gate(self) -> Gate:
+        try:
+            found = self._source.look()
+        except SecretError as error:
+            return Gate(fault=str(error))
+        known = self._known
+        if known is None or known[0] is not found:
+            known = self._known = (found, Gate.of(*found.accepted))
+        return known[1]
+
+
+def gate_of(env: Mapping[str, str]) -> Gate | LiveGate:
+    """Return the gate of a process: one that follows a rotation where the secret is in a file."""
+    try:
+        source = SecretSource(env)
+    except SecretError as error:
+        return Gate(fault=str(error))
+    return Gate.from_env(env) if source.folder is None else LiveGate(source)
 
 
 def _digest(secret: str) -> bytes:

@@ -19,7 +19,7 @@ from datetime import timedelta
 
 from cronbell.clock import SYSTEM_CLOCK, Clock
 from cronbell.endpoint.answer import Answer, answer, raised, refuse, refuse_for_now
-from cronbell.endpoint.auth import Gate
+from cronbell.endpoint.auth import Gate, LiveGate
 from cronbell.endpoint.identify import (
     BadRequestError,
     Identity,
@@ -44,10 +44,14 @@ from cronbell.endpoint.recorder import Call, NullRecorder, RunRecorder
 from cronbell.endpoint.registry import REGISTRY, Job, JobDefinitionError, Registry
 from cronbell.endpoint.running import Running
 from cronbell.errors import ConfigError, StorageError
+from cronbell.logs import about
+from cronbell.tracing import Tracing, traceparent_of
 
 log = logging.getLogger("cronbell.endpoint")
 
 METHODS = ("GET", "POST")
+# An OPTIONS request that carries this header asks whether its secret is taken, and runs nothing.
+PROBE = b"x-cronbell-probe"
 LONGEST_KEEP_DAYS = 36_500
 
 
@@ -96,11 +100,13 @@ class Admitted:
         job: what it asks for.
         target: the request target, query included.
         identity: which run it is.
+        traceparent: which trace it is part of; empty where it does not say.
     """
 
     job: Job
     target: str
     identity: Identity
+    traceparent: str = ""
 
 
 class _Slot:
@@ -134,6 +140,7 @@ class Endpoint:
         limits: threads, lease, grace.
         new_key: makes the key of a call that nothing else identifies.
         latest_fire: see ``identify.latest_vercel_fire``.
+        tracing: spans each job; None where nothing is traced.
 
     Raises:
         JobDefinitionError: a job is ``atomic`` and the store is not the application's database.
@@ -143,13 +150,14 @@ class Endpoint:
         self,
         *,
         store: ReceiptStore,
-        gate: Gate,
+        gate: Gate | LiveGate,
         registry: Registry = REGISTRY,
         recorder: RunRecorder | None = None,
         clock: Clock = SYSTEM_CLOCK,
         limits: Limits | None = None,
         new_key: Callable[[], str] = lambda: str(uuid.uuid4()),
         latest_fire: LatestFire = latest_vercel_fire,
+        tracing: Tracing | None = None,
     ) -> None:
         self.registry = registry
         self.keeper = Keeper(clock, store.session)
@@ -161,6 +169,7 @@ class Endpoint:
         self._pruner = Pruner(store, clock, timedelta(days=self._limits.keep_days))
         self._new_key = new_key
         self._latest_fire = latest_fire
+        self._tracing = tracing
         self._slots = threading.BoundedSemaphore(self._limits.threads)
         for job in registry:
             self._check_atomic(job)
@@ -180,11 +189,12 @@ class Endpoint:
         job = self.registry.by_path(request.path)
         if job is None:
             return refuse(404, "no job is published at this path")
-        if request.method not in METHODS:
+        probing = request.method == "OPTIONS" and bool(request.values(PROBE))
+        if request.method not in METHODS and not probing:
             allowed = ", ".join(METHODS)
             return answer(405, {"error": f"use one of {allowed}"}, ("Allow", allowed))
-        if refused := self._authenticate(request, job):
-            return refused
+        if answered := self._at_the_door(request, job, probing=probing):
+            return answered
         try:
             identity = identify(
                 request,
@@ -196,7 +206,8 @@ class Endpoint:
             return refuse(400, str(error))
         if identity.dry_run and not job.dry_run:
             return refuse(400, f"the job {job.name} has no dry run; nothing was done")
-        return Admitted(job, request.target, identity)
+        traceparent = traceparent_of(request.values(b"traceparent"))
+        return Admitted(job, request.target, identity, traceparent)
 
     def begin(self, admitted: Admitted) -> Answer | Future[Answer]:
         """Claim the receipt and start the job in a thread of its own.
@@ -218,6 +229,15 @@ class Endpoint:
         """Tell every job at work to stop: the process is about to end."""
         self.keeper.stop_all()
 
+    def _at_the_door(self, request: Request, job: Job, *, probing: bool) -> Answer | None:
+        """Return why the caller is not let in, or what a probe wanted to know."""
+        refused = self._authenticate(request, job)
+        if not probing:
+            return refused
+        if refused is None:
+            return answer(200, {"probe": "taken"})
+        return answer(refused.status, {"probe": "refused"})
+
     def _authenticate(self, request: Request, job: Job) -> Answer | None:
         """Return why the caller is not let in; None when it is."""
         if self._gate.fault:
@@ -226,7 +246,7 @@ class Endpoint:
         if which is None:
             return refuse(401, "Unauthorized")
         if which:
-            log.info("%s was called with the previous secret", job.name)
+            log.info("%s was called with another secret than the one that is sent now", job.name)
         return None
 
     def _begin(self, admitted: Admitted) -> Answer | Future[Answer]:
@@ -281,6 +301,8 @@ class Endpoint:
                 started_at=self._clock.now(),
             ),
             hold=hold,
+            traceparent=admitted.traceparent,
+            tracing=self._tracing,
             store=self._store,
             recorder=self._recorder,
             clock=self._clock,
@@ -291,7 +313,7 @@ class Endpoint:
     def _work(self, run: Running, slot: _Slot) -> None:
         """Be the job's thread."""
         try:
-            with self._store.session():
+            with about(run.job.name, run.context.run_id, run.call.key), self._store.session():
                 run.execute()
         except BaseException as error:
             log.exception("%s: its run broke down", run.job.name)

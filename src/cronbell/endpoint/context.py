@@ -45,6 +45,8 @@ class JobContext:
         attempt: 1 for the first try.
         dry_run: say what would be done, and do nothing.
         clock: where the time comes from.
+        traceparent: which trace the call is part of, to be passed on to what the job calls
+            (W3C Trace Context); empty where the caller did not say.
         on_progress: told of each ``progress``.
         on_log: told of each ``log``.
     """
@@ -59,6 +61,7 @@ class JobContext:
         attempt: int = 1,
         dry_run: bool = False,
         clock: Clock = SYSTEM_CLOCK,
+        traceparent: str = "",
         on_progress: Callable[[int, int | None], None] | None = None,
         on_log: Callable[[str], None] | None = None,
     ) -> None:
@@ -68,6 +71,7 @@ class JobContext:
         self.attempt = attempt
         self.dry_run = dry_run
         self.clock = clock
+        self.traceparent = traceparent
         self.deadline = clock.now() + timedelta(seconds=max_duration)
         self._ends = clock.monotonic() + max_duration
         self._stop = threading.Event()

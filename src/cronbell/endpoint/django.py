@@ -27,13 +27,14 @@ from django.utils.module_loading import import_string
 from django.views.decorators.csrf import csrf_exempt
 
 from cronbell.endpoint.answer import Answer
-from cronbell.endpoint.auth import Gate
+from cronbell.endpoint.auth import gate_of
 from cronbell.endpoint.call import Endpoint, Limits
 from cronbell.endpoint.identify import Request
 from cronbell.endpoint.receipts.store import DjangoReceipts
 from cronbell.endpoint.recorder import NullRecorder, RunRecorder
 from cronbell.endpoint.registry import REGISTRY, Job
 from cronbell.errors import ConfigError
+from cronbell.tracing import of_this_process
 
 SETTING = "CRONBELL_ENDPOINT"
 LIMITS = frozenset({"THREADS", "LEASE_SECONDS", "GRACE_SECONDS", "KEEP_DAYS"})
@@ -69,9 +70,10 @@ def process_endpoint() -> Endpoint:
     limits = {key.lower(): chosen[key] for key in LIMITS if key in chosen}
     return Endpoint(
         store=DjangoReceipts(chosen.get("DATABASE", DEFAULT_DB_ALIAS)),
-        gate=Gate.from_env(os.environ),
+        gate=gate_of(os.environ),
         recorder=_recorder(chosen.get("RECORDER")),
         limits=Limits(**limits),
+        tracing=of_this_process("cronbell-web"),
     )
 
 

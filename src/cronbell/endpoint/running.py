@@ -25,8 +25,10 @@ from cronbell.endpoint.recorder import Call, Recording, RunRecorder
 from cronbell.endpoint.registry import Job
 from cronbell.errors import StorageError
 from cronbell.states import Status
+from cronbell.tracing import Tracing
 
 log = logging.getLogger("cronbell.endpoint")
+calls = logging.getLogger("cronbell.calls")
 
 # Seconds between tries to write a receipt whose job is done: together under the default lease,
 # after which another process may run it again anyway.
@@ -80,6 +82,8 @@ class Running:
         clock: where the time comes from.
         lease: seconds the hold lasts unless renewed.
         grace: seconds past ``max_duration`` after which the caller is answered all the same.
+        traceparent: which trace the call is part of; may be empty.
+        tracing: spans the job; None where nothing is traced.
     """
 
     def __init__(
@@ -93,6 +97,8 @@ class Running:
         clock: Clock,
         lease: float,
         grace: float,
+        traceparent: str = "",
+        tracing: Tracing | None = None,
     ) -> None:
         self.job = job
         self.call = call
@@ -101,6 +107,7 @@ class Running:
         self._store = store
         self._clock = clock
         self._lease = lease
+        self._tracing = tracing
         self._recording = Recording(recorder, clock)
         self._ran: tuple[Ending, bool] | None = None
         self.answer_by = clock.monotonic() + job.max_duration + grace
@@ -114,6 +121,7 @@ class Running:
             attempt=call.attempt,
             dry_run=call.dry_run,
             clock=clock,
+            traceparent=traceparent,
             on_progress=self._recording.progress,
             on_log=self._recording.log,
         )
@@ -148,10 +156,37 @@ class Running:
     def execute(self) -> None:
         """Run the job, settle its receipt, tell the run log, answer. Never raises."""
         self._recording.open(self.call)
-        ending, mine = self._atomically() if self.job.atomic else self._plainly()
+        ending, mine = self._ended() if self._tracing is None else self._traced(self._tracing)
         self._recording.close(ending.outcome)
+        self._tell(ending)
         if mine:
             self.reply.give(ending.answer)
+
+    def _tell(self, ending: Ending) -> None:
+        outcome = ending.outcome
+        level = logging.INFO if outcome.status is Status.SUCCESS else logging.WARNING
+        if calls.isEnabledFor(level):
+            took = (self._clock.now() - self.call.started_at).total_seconds()
+            calls.log(
+                level,
+                "the job ended",
+                extra={
+                    "event": "job",
+                    "attempt": self.call.attempt,
+                    "status": outcome.status.value,
+                    "reason": outcome.reason.value if outcome.reason else "",
+                    "seconds": took,
+                },
+            )
+
+    def _traced(self, tracing: Tracing) -> tuple[Ending, bool]:
+        with tracing.job(self.job.name, self.call.key, self.context.traceparent) as span:
+            ending, mine = self._ended()
+            span.ended(ending.outcome)
+            return ending, mine
+
+    def _ended(self) -> tuple[Ending, bool]:
+        return self._atomically() if self.job.atomic else self._plainly()
 
     def _plainly(self) -> tuple[Ending, bool]:
         ending, mine = self._run()

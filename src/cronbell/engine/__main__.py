@@ -5,24 +5,32 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import django
 from django.conf import settings
 
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.config.loader import Config
-from cronbell.config.secrets import secrets_from_env
+from cronbell.config.rotation import SecretSource
 from cronbell.dispatch import Dispatcher, PyreqwestTransport
 from cronbell.engine.memory import set_aside
 from cronbell.engine.watch import Watcher
 from cronbell.errors import CronbellError, describe
+from cronbell.logs import catch_uncaught
 from cronbell.server.lifeline import SUPERVISED, end_with_parent
+from cronbell.tracing import of_this_process
+
+if TYPE_CHECKING:
+    from cronbell.engine.secret import SecretFollower
+
+log = logging.getLogger("cronbell.engine")
 
 
 def main() -> int:
@@ -44,6 +52,7 @@ def main() -> int:
         sys.stderr.write(describe(error))
         return 1
     django.setup()
+    catch_uncaught()
     _run(_serve(config, watcher, grace=arguments.grace, lease=arguments.lease))
     return 0
 
@@ -60,14 +69,18 @@ def _run(main_task: Coroutine[Any, Any, None]) -> None:
 
 async def _serve(config: Config, watcher: Watcher, *, grace: float, lease: float) -> None:
     from cronbell.engine.loop import Runner, RunnerSettings  # noqa: PLC0415 - after django.setup()
+    from cronbell.engine.secret import SecretFollower  # noqa: PLC0415
 
-    secrets = secrets_from_env(os.environ)
+    tracing = of_this_process("cronbell-runner")
+    source = SecretSource(os.environ)
+    used = source.look()
     transport = PyreqwestTransport()
 
     def dispatcher_for(changed: Config) -> Dispatcher:
+        accepted = source.look().accepted
         return Dispatcher(
             transport,
-            secret=secrets[0] if secrets else None,
+            secret=accepted[0] if accepted else None,
             allowed_hosts=changed.allowed_hosts,
             target=changed.target,
         )
@@ -99,10 +112,28 @@ async def _serve(config: Config, watcher: Watcher, *, grace: float, lease: float
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told)
+    runner.executor.tracing = tracing
+    follower = SecretFollower(
+        source, used, lambda: runner.executor.dispatcher, runner.writer, SYSTEM_CLOCK
+    )
+    following = asyncio.create_task(_follow(follower, runner.ready))
     try:
         await runner.run(stop)
     finally:
+        following.cancel()
         await transport.close()
+        if tracing is not None:
+            await asyncio.to_thread(tracing.provider.shutdown)
+
+
+async def _follow(follower: SecretFollower, ready: asyncio.Event) -> None:
+    await ready.wait()
+    try:
+        await follower.follow_forever()
+    except Exception:
+        # A runner that sends a secret of yesterday would have every call refused: it starts anew.
+        log.critical("the secret cannot be followed; the runner ends", exc_info=True)
+        os._exit(70)
 
 
 if __name__ == "__main__":

@@ -55,6 +55,8 @@ class Keeper:
         self.lease_seconds = lease_seconds
         self.id = writer.store.owner
         self.clocks = Clocks(self.id, clock, lease_time, lease_seconds)
+        # Microseconds the earliest fire has been due without a row; the planner's to say.
+        self.behind: Callable[[], int] = lambda: 0
 
     async def register(self, jobs: int) -> None:
         """Make this runner known."""
@@ -88,12 +90,13 @@ class Keeper:
 
     async def renew(self) -> None:
         """Keep leases and say "alive"; drop the calls of runs that are no longer this runner's."""
+        behind = self.behind()
 
         def act(store: RunStore) -> tuple[dict[int, int], set[int]]:
             # Both asked here, where the store has been waited for: leases count from the write,
             # and a run taken while this waited is in hand too.
             lease_now, in_hand = self.clocks.measure(), dict(self.in_hand)
-            Runner.objects.filter(id=self.id).update(**self.clocks.seen())
+            Runner.objects.filter(id=self.id).update(**self.clocks.seen(), behind=behind)
             return in_hand, store.renew(in_hand, lease_now + int(self.lease_seconds * MICROS))
 
         self._drop_lost(*await self.writer.submit(act))

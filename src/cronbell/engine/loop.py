@@ -159,6 +159,7 @@ class Runner:
     async def run(self, stop: asyncio.Event) -> None:
         """Run until ``stop`` is set, then drain within the grace period."""
         self.writer.start()
+        self.keeper.behind = self._planning_behind
         # Known before anything is planned, and its clock compared with the others'.
         await self.keeper.register(len(self._configured))
         await self._load()
@@ -338,6 +339,12 @@ class Runner:
 
     def _prepare(self) -> None:
         prepare_connection(self.writer.store.using, self.settings.lease_seconds)
+
+    def _planning_behind(self) -> int:
+        due = self.planner.next_due()
+        if due is None or self.keeper.clocks.aside:
+            return 0
+        return max(0, self.clock.micros() - due * MICROS)
 
     def _drop(self, run_id: int, term: int) -> None:
         self.pool.drop(run_id, term)

@@ -177,11 +177,17 @@ class Pool:
                 self._dropped.discard((run.id, run.term))
                 task.uncancel()
                 self.in_hand.pop(run.id, None)
-                log.warning("run %d is no longer this runner's; its call was dropped", run.id)
+                log.warning(
+                    "run %d is no longer this runner's; its call was dropped",
+                    run.id,
+                    extra={"run": run.id, "key": run.key},
+                )
             except Exception:
                 # A bug of ours: its lease is kept no longer, so that the run is rescued when
                 # it runs out; the other runs go on.
-                log.exception("run %d could not be executed", run.id)
+                log.exception(
+                    "run %d could not be executed", run.id, extra={"run": run.id, "key": run.key}
+                )
                 self.in_hand.pop(run.id, None)
             finally:
                 self._busy -= 1
@@ -234,6 +240,8 @@ class Pool:
         await asyncio.gather(*self.going, return_exceptions=True)
         now = self.clock.micros()
         for run in cut:
-            log.warning("run %d was cut off by the shutdown", run.id)
+            log.warning(
+                "run %d was cut off by the shutdown", run.id, extra={"run": run.id, "key": run.key}
+            )
             self.settler.settle(cut_off(run, now))
         await self.settler.drain()

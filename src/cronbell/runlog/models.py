@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from cronbell.runlog import counters  # noqa: F401 - its tables are this app's too
 from cronbell.runlog.fields import InstantField, OptionalInstantField
 from cronbell.states import ACTIVE, FINAL, Kind, Status
 
@@ -393,6 +394,11 @@ class Runner(models.Model):
     jobs = models.PositiveIntegerField(default=0)
     # Microseconds its clock is ahead of the store's.
     clock_ahead = models.BigIntegerField(default=0)
+    # Microseconds the earliest fire had been due without a row when the runner was last seen.
+    behind = models.BigIntegerField(default=0)
+    # Which secret it sends: when the secret's file was written, in nanoseconds; 0 where it comes
+    # from the environment and cannot be exchanged without a restart.
+    secret_of = models.BigIntegerField(default=0)
     # Why a changed configuration file was not taken over; empty where the files are fine.
     config_fault = models.TextField(blank=True, default="")
 

@@ -16,9 +16,10 @@ from django.db.models import F
 from cronbell.clock import Clock
 from cronbell.config.retention import Retention
 from cronbell.runlog.models import Attempt, DailyRollup, Item, LogLine, RollupCursor
-from cronbell.runlog.rollups import CURSOR, DAY
+from cronbell.runlog.rollups import DAY
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import fetch, rows_parameter
+from cronbell.runlog.totals import CURSOR
 from cronbell.states import Status
 
 MICROS = 1_000_000

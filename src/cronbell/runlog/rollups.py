@@ -12,32 +12,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db import connections
 
 from cronbell.clock import from_micros, to_micros
+from cronbell.runlog import totals
 from cronbell.runlog.histogram import bucket
 from cronbell.runlog.models import DailyRollup, RollupCursor, RollupLeft, Run
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import fetch, rows_parameter
+from cronbell.runlog.totals import COLUMNS, CURSOR, Row
 from cronbell.states import Kind
 
 DAY = 86_400 * 1_000_000
 # Runs a step: so many that the run log is locked for a few milliseconds.
 CHUNK = 200
-CURSOR = 1
 # How often a reader tries to see roll-ups and rows of the same moment.
 TRIES = 5
 
 COUNTED = [
     "runs", "items_total", "items_failed", "timed", "duration_sum", "duration_min", "duration_max",
     "awaited", "lateness_sum", "lateness_max", "durations", "latenesses",
-]  # fmt: skip
-
-COLUMNS = [
-    "id", "job_id", "status", "kind", "dry_run", "scheduled_at", "started_at", "finished_at",
-    "items_total", "items_failed",
 ]  # fmt: skip
 
 # Transactions of others that may have inserted a run and not ended yet. An id is taken under this
@@ -50,21 +46,6 @@ WHERE locks.locktype = 'relation' AND locks.mode = 'RowExclusiveLock' AND locks.
   AND locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND locks.pid <> pg_backend_pid()
 """
-
-
-class Row(NamedTuple):
-    """A run as it is counted; instants in microseconds."""
-
-    id: int
-    job_id: int
-    status: str
-    kind: str
-    dry_run: bool
-    scheduled_at: int
-    started_at: int | None
-    finished_at: int | None
-    items_total: int
-    items_failed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +86,9 @@ class Roller:
         looked_at = list(left.values_list("run_id", flat=True)[:CHUNK])
         ended = self._ended(looked_at)
         going = [RollupLeft(run_id=row.id, job_id=row.job_id) for row in new if not row.finished_at]
-        add([row for row in new if row.finished_at] + ended)
+        counted = [row for row in new if row.finished_at] + ended
+        add(counted)
+        totals.add(counted)
         RollupLeft.objects.bulk_create(going)
         if ended:
             RollupLeft.objects.filter(run_id__in=[row.id for row in ended]).delete()

@@ -22,9 +22,8 @@ from cronbell.schedule.zones import tzdata_version
 
 CONNECT_SECONDS = 3.0
 MICROS = 1_000_000
-MOST_APART = 2 * MICROS
 MOST_RECORDED_AHEAD = 60 * MICROS
-LEAST_FREE_BYTES = 256 * 1024 * 1024
+LEAST_FREE = 256 * 1024 * 1024  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ def data_directory(directory: Path) -> Finding:
             remedy=f"chmod 700 {directory}",
         )
     free = shutil.disk_usage(directory).free
-    if free < LEAST_FREE_BYTES:
+    if free < LEAST_FREE:
         return Finding(
             name,
             ok=False,
@@ -116,12 +115,13 @@ def secret(directory: Path) -> Finding:
 
 
 def run_log(clock: Clock) -> Iterator[Finding]:
-    """See that both databases answer and are migrated, and that a runner is alive."""
+    """See that both databases can be read and written, and that a runner is alive."""
     from django.db import DatabaseError, connections  # noqa: PLC0415 - after django.setup()
     from django.db.migrations.executor import MigrationExecutor  # noqa: PLC0415
 
     from cronbell.runlog.queries import runner_state  # noqa: PLC0415
     from cronbell.runlog.router import ALIAS, APP  # noqa: PLC0415
+    from cronbell.server.health import write_fault  # noqa: PLC0415
 
     for alias in ("default", ALIAS):
         connection = connections[alias]
@@ -149,7 +149,16 @@ def run_log(clock: Clock) -> Iterator[Finding]:
                 remedy="`cronbell up` applies them",
             )
             return
-        yield Finding(f"database {alias}", ok=True, detail=connection.vendor)
+        fault = write_fault(alias, clock)
+        yield Finding(
+            f"database {alias}",
+            ok=not fault,
+            detail=f"it cannot be written: {fault}" if fault else f"{connection.vendor}, writable",
+            remedy="see that the disk has room, the files are yours, and nobody holds a lock for"
+            " longer than moments"
+            if fault
+            else "",
+        )
     yield _clocks(clock)
     yield _cursors(clock)
     state = runner_state(clock.now())
@@ -164,21 +173,13 @@ def run_log(clock: Clock) -> Iterator[Finding]:
 
 def _clocks(clock: Clock) -> Finding:
     """See that this machine's clock and the runners' agree with the store's."""
-    from cronbell.runlog.lease_time import StoreTime  # noqa: PLC0415 - after django.setup()
-    from cronbell.runlog.queries import clocks_of_runners  # noqa: PLC0415
+    from cronbell.server.health import clocks_apart  # noqa: PLC0415 - after django.setup()
 
-    store_ahead = StoreTime().ahead(clock)
-    apart = {"this machine": -store_ahead}
-    apart |= clocks_of_runners(from_micros(clock.micros() + store_ahead))
-    wrong = [
-        f"{name}: {abs(ahead) / MICROS:.1f} s {'ahead of' if ahead > 0 else 'behind'} the database"
-        for name, ahead in apart.items()
-        if abs(ahead) > MOST_APART
-    ]
+    compared, wrong = clocks_apart(clock)
     return Finding(
         "clocks",
         ok=not wrong,
-        detail="; ".join(wrong) or f"{len(apart)} compared with the database's, none apart",
+        detail=wrong or f"{compared} compared with the database's, none apart",
         remedy="keep the clocks in step (chrony, systemd-timesyncd): of two runners that differ by"
         " more than 5 s the one further from the database's clock stands aside"
         if wrong

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from cronbell.errors import StartError
+from cronbell.config.secrets import check_secret
+from cronbell.errors import SecretError, StartError
 
 DATA_VARIABLE = "CRONBELL_DATA"
 DEFAULT_DATA = ".cronbell"
@@ -124,3 +125,18 @@ def flag(name: str, *, default: bool = False) -> bool:
     if raw in {"0", "false", "no", "off"}:
         return False
     raise StartError(f"{name} is {raw!r}", hint=f"set {name} to 1 or 0")
+
+
+def token(name: str) -> str:
+    """Read a bearer token, empty where there is none; one that is too weak is refused.
+
+    Raises:
+        StartError: it breaks the rule that ``CRON_SECRET`` follows; the value is not shown.
+    """
+    value = os.environ.get(name, "")
+    try:
+        if value:
+            check_secret(value)
+    except SecretError as error:
+        raise StartError(f"{name}: {error.message}", hint=error.hint) from None
+    return value

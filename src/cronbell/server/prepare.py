@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import DatabaseError, connections
 
+from cronbell.config.rotation import CURRENT, FOLDER_VARIABLE
 from cronbell.config.secrets import check_secret
 from cronbell.errors import SecretError, StartError, StorageError
 from cronbell.server.hooks import run_prepared
@@ -24,7 +25,6 @@ LOCK = "start.lock"
 # PostgreSQL's advisory lock for the same: any number, the same in every version.
 PREPARE_LOCK = 0x63726F6F
 CRON_SECRET = "CRON_SECRET"  # noqa: S105 - the variable's name
-SECRET_FILE = "cron-secret"  # noqa: S105 - the file's name
 ADMIN_NAME = "admin"
 PASSWORD_BYTES = 12
 
@@ -59,9 +59,13 @@ def provide_cron_secret(directory: Path) -> str:
         SecretError: it is too short, has blanks at an end, or its file can be read by others.
     """
     source = f"the environment variable {CRON_SECRET}"
-    if not os.environ.get(CRON_SECRET):
-        path = directory / SECRET_FILE
+    if os.environ.get(CRON_SECRET):
+        os.environ.pop(FOLDER_VARIABLE, None)
+    else:
+        path = directory / CURRENT
         os.environ[CRON_SECRET] = secret_from_file(path, variable=CRON_SECRET)
+        # Its processes look at the files, which a rotation changes while they run.
+        os.environ[FOLDER_VARIABLE] = str(directory.absolute())
         source = str(path)
     try:
         check_secret(os.environ[CRON_SECRET])

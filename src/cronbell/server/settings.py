@@ -11,14 +11,17 @@ from pathlib import Path
 
 from django.utils.translation import gettext_lazy as _
 
+from cronbell import logs
 from cronbell.schedule.zones import pin_zoneinfo
-from cronbell.server.environment import data_dir, databases, flag, hosts, on_vercel
+from cronbell.server.environment import data_dir, databases, flag, hosts, on_vercel, token
 from cronbell.server.secrets import secret_from_file
 
 # Before anything reads a zone: Django's own conversions must follow the same rules as schedules.
 pin_zoneinfo()
 
 CRONBELL_DATA_DIR = data_dir()
+# Who sends it may read /metrics; without it only a signed-in administrator may.
+CRONBELL_METRICS_TOKEN = token("CRONBELL_METRICS_TOKEN")
 PACKAGE = Path(__file__).resolve().parent.parent
 
 DEBUG = False
@@ -48,6 +51,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "cronbell.server.middleware.security_headers",
+    "cronbell.server.healthz.healthz",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -117,12 +121,5 @@ STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "filters": {"without_trace": {"()": "cronbell.server.strangers.WithoutTrace"}},
-    "loggers": {"django.security.DisallowedHost": {"filters": ["without_trace"]}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": os.environ.get("CRONBELL_LOG_LEVEL", "INFO")},
-}
+# CRONBELL_LOG_FORMAT, CRONBELL_LOG_LEVEL and CRONBELL_LOG_CALLS choose.
+LOGGING = logs.configuration()

@@ -7,12 +7,14 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from cronbell.logs import catch_uncaught
 from cronbell.server.lifeline import SUPERVISED, end_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cronbell.server.settings")
 
 if os.environ.get(SUPERVISED):
     end_with_parent()
+    catch_uncaught()
 
 application = get_wsgi_application()
 

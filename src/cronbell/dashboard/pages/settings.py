@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sqlite3
 from typing import Any
 
 import django
+from django.conf import settings as django_settings
 from django.db import connections
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from cronbell import __version__
+from cronbell import __version__, logs, tracing
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.dashboard.access import administrators_only
 from cronbell.dashboard.pages.live import live_part, wants_part
@@ -42,6 +44,7 @@ def settings_page(request: HttpRequest) -> HttpResponse:
         "jobs": listings.job_tallies(),
         "versions": _versions(),
         "stores": _stores(),
+        "watching": _watching(),
     }
     return render(request, "cronbell/settings.html", context)
 
@@ -52,6 +55,23 @@ def _versions() -> list[tuple[str, str]]:
         ("Python", platform.python_version()),
         ("Django", django.get_version()),
         (_("Time zone rules (tzdata)"), tzdata_version()),
+    ]
+
+
+def _watching() -> list[tuple[str, str]]:
+    """Say how this process can be watched; of the token only that there is one."""
+    token = bool(django_settings.CRONBELL_METRICS_TOKEN)
+    traces = os.environ.get(tracing.VARIABLE, "").strip().lower() in tracing.ON
+    return [
+        (
+            _("Metrics"),
+            _("/metrics: with the token, or signed in")
+            if token
+            else _("/metrics: signed in only, CRONBELL_METRICS_TOKEN is not set"),
+        ),
+        (_("Log format"), logs.chosen(logs.FORMAT_VARIABLE, logs.FORMATS, "text")),
+        (_("Calls in the log"), logs.chosen(logs.CALLS_VARIABLE, tuple(logs.CALLS), "failed")),
+        (_("Traces"), _("on") if traces else _("off")),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Mapping
 from functools import lru_cache
@@ -10,7 +11,12 @@ from cronbell.clock import Clock, from_micros
 from cronbell.dispatch import AttemptCall, Dispatcher
 from cronbell.domain import JobSpec, Outcome
 from cronbell.engine.settle import Finish, Release, decide, gone, removed
+from cronbell.logs import from_now_on
 from cronbell.runlog.store import Claimed
+from cronbell.states import Status
+from cronbell.tracing import CallAbout, Tracing
+
+calls = logging.getLogger("cronbell.calls")
 
 MICROS = 1_000_000
 # A herd shares its instant.
@@ -38,23 +44,53 @@ class EmbeddedExecutor:
         self.specs = specs
         self.clock = clock
         self.rng = rng
+        # Set where traces are configured; a call that is not traced costs a look at this.
+        self.tracing: Tracing | None = None
 
     async def execute(self, run: Claimed) -> Finish | Release:
         """Take a run from claim to decision: look up, check the deadline, call, decide."""
         spec = self.specs.get(run.job_id)
         started_at = self.clock.micros()
-        outcome = await self._attempt(run, spec, started_at)
+        from_now_on(spec.name if spec else "", run.id, run.key)
+        if self.tracing is None:
+            outcome = await self._attempt(run, spec, started_at)
+        else:
+            outcome = await self._traced(self.tracing, run, spec, started_at)
+        # A wall clock that is set back during the call must not end it before it began.
+        finished_at = max(self.clock.micros(), started_at)
+        _tell(run, outcome, finished_at - started_at)
         return decide(
             run,
             spec,
             outcome,
             started_at=started_at,
-            # A wall clock that is set back during the call must not end it before it began.
-            finished_at=max(self.clock.micros(), started_at),
+            finished_at=finished_at,
             jitter=self.rng.random(),
         )
 
-    async def _attempt(self, run: Claimed, spec: JobSpec | None, started_at: int) -> Outcome:
+    async def _traced(
+        self, tracing: Tracing, run: Claimed, spec: JobSpec | None, started_at: int
+    ) -> Outcome:
+        about_it = CallAbout(
+            run_id=run.id,
+            key=run.key,
+            attempt=run.attempt,
+            scheduled_at=run.scheduled_at,
+            queued_at=run.queued_at,
+            started_at=started_at,
+        )
+        with tracing.call(about_it, spec) as span:
+            outcome = await self._attempt(run, spec, started_at, span.traceparent)
+            span.ended(outcome, max(self.clock.micros(), started_at))
+            return outcome
+
+    async def _attempt(
+        self,
+        run: Claimed,
+        spec: JobSpec | None,
+        started_at: int,
+        traceparent: str | None = None,
+    ) -> Outcome:
         if spec is None:
             return removed()
         left = (run.deadline_at - started_at) / MICROS
@@ -65,5 +101,23 @@ class EmbeddedExecutor:
             scheduled_at=_instant(run.scheduled_at),
             attempt=run.attempt,
             dry_run=bool(run.dry_run),
+            traceparent=traceparent,
         )
         return await self.dispatcher.call(spec, call, timeout=min(spec.timeout, left))
+
+
+def _tell(run: Claimed, outcome: Outcome, took: int) -> None:
+    level = logging.INFO if outcome.status is Status.SUCCESS else logging.WARNING
+    if calls.isEnabledFor(level):
+        calls.log(
+            level,
+            "the call came back",
+            extra={
+                "event": "call",
+                "attempt": run.attempt,
+                "status": outcome.status.value,
+                "reason": outcome.reason.value if outcome.reason else "",
+                "http_status": outcome.http_status,
+                "seconds": took / MICROS,
+            },
+        )
