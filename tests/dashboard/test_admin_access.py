@@ -150,7 +150,7 @@ def test_without_the_guard_a_user_would_see_the_log(people, make_run, monkeypatc
     client = client_of("user", people)
     assert client.get("/api/admin/cron-logs").status_code == 403
     monkeypatch.setattr("cronbell.dashboard.access.is_admin", lambda _user: True)
-    monkeypatch.setattr("cronbell.dashboard.api.is_admin", lambda _user: True)
+    monkeypatch.setattr("cronbell.dashboard.api_access.is_admin", lambda _user: True)
     assert b"only for administrators" in client.get("/api/admin/cron-logs").content
     assert client.get("/admin/cron-logs").status_code == 200
 

@@ -20,6 +20,7 @@ from cronbell.dashboard.answers import (
     in_service_language,
     wrong_method,
 )
+from cronbell.dashboard.api_access import Scope, allowed
 from cronbell.dashboard.parameters import Instant
 from cronbell.domain import Overlap
 from cronbell.errors import CronbellError
@@ -57,7 +58,11 @@ class NewBackfill(Schema):
 router = Router(tags=["runs"])
 
 
-@router.post("/runs/{int:run_id}/rerun", response={200: dict[str, Any], **REFUSALS})
+@router.post(
+    "/runs/{int:run_id}/rerun",
+    response={200: dict[str, Any], **REFUSALS},
+    auth=allowed(Scope.RUN),
+)
 @in_service_language
 def rerun_run(request: HttpRequest, run_id: int, body: Body[Rerun]) -> Answer[Any]:
     """Do a run once more, under a key of its own."""
@@ -69,7 +74,11 @@ def rerun_run(request: HttpRequest, run_id: int, body: Body[Rerun]) -> Answer[An
     return Answer(200, log_row(run))
 
 
-@router.post("/runs/{int:run_id}/cancel", response={200: dict[str, Any], **REFUSALS})
+@router.post(
+    "/runs/{int:run_id}/cancel",
+    response={200: dict[str, Any], **REFUSALS},
+    auth=allowed(Scope.RUN),
+)
 @in_service_language
 def cancel_run(request: HttpRequest, run_id: int) -> Answer[Any]:
     """Cancel a run: at once where it waits, else its runner drops the call within a second."""

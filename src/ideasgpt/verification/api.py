@@ -26,7 +26,7 @@ from pydantic import Field
 
 from cronbell.clock import SYSTEM_CLOCK, iso
 from cronbell.dashboard.answers import OTHERS_THAN_GET, OTHERS_THAN_POST, wrong_method
-from cronbell.dashboard.api import AdministratorSession
+from cronbell.dashboard.api_access import allowed
 from cronbell.drain.claim import idempotency_key
 from cronbell.endpoint.auth import Gate
 from ideasgpt.verification import service, standing
@@ -151,7 +151,7 @@ def verify_record(request: HttpRequest, body: Body[Wanted]) -> HttpResponse:
     return _verified(request, record)
 
 
-@api.get("admin/reviews", auth=AdministratorSession())
+@api.get("admin/reviews", auth=allowed())
 def list_reviews(request: HttpRequest, wanted: Query[Paged]) -> dict[str, Any]:
     """List what waits for a person, oldest first: undecided, failed, and sampled approvals."""
     del request
@@ -170,7 +170,7 @@ def list_reviews(request: HttpRequest, wanted: Query[Paged]) -> dict[str, Any]:
     }
 
 
-@api.post("admin/reviews/{int:record_id}", auth=AdministratorSession())
+@api.post("admin/reviews/{int:record_id}", auth=allowed())
 def decide_review(request: HttpRequest, record_id: int, body: Body[Decided]) -> HttpResponse:
     """Decide; 409 where the record is no longer what was looked at."""
     record = Record.objects.filter(pk=min(record_id, LAST_ID)).first()
@@ -198,9 +198,7 @@ def a_verification_is_posted(request: HttpRequest) -> HttpResponse:
     return wrong_method("POST")
 
 
-@api.api_operation(
-    OTHERS_THAN_GET, "admin/reviews", auth=AdministratorSession(), include_in_schema=False
-)
+@api.api_operation(OTHERS_THAN_GET, "admin/reviews", auth=allowed(), include_in_schema=False)
 def reviews_are_read(request: HttpRequest) -> HttpResponse:
     """Refuse other methods, to administrators."""
     del request
@@ -210,7 +208,7 @@ def reviews_are_read(request: HttpRequest) -> HttpResponse:
 @api.api_operation(
     OTHERS_THAN_POST,
     "admin/reviews/{int:record_id}",
-    auth=AdministratorSession(),
+    auth=allowed(),
     include_in_schema=False,
 )
 def a_review_is_posted(request: HttpRequest, record_id: int) -> HttpResponse:

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from ninja import Schema
 
 from cronbell.clock import SYSTEM_CLOCK
-from cronbell.dashboard.access import administrators_only
+from cronbell.dashboard.access import administrators_only, viewers_too
 from cronbell.dashboard.pages.live import SEE_OTHER, live_part, wants_part
 from cronbell.dashboard.parameters import BadParameterError, RowId, read_query
 from cronbell.dashboard.request_preview import MASK
@@ -90,7 +90,7 @@ class HistoryParameters(Schema):
 
 
 @require_safe
-@administrators_only
+@viewers_too
 def records_page(request: HttpRequest) -> HttpResponse:
     """Show every drain of this application with its backlog."""
     now = SYSTEM_CLOCK.now()
@@ -112,7 +112,7 @@ def records_page(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@administrators_only
+@viewers_too
 def drain_page(request: HttpRequest, job: str) -> HttpResponse:
     """Show one drain: its backlog, and what was set aside."""
     _endpoint, drain = _drain(job)
@@ -140,7 +140,7 @@ def drain_page(request: HttpRequest, job: str) -> HttpResponse:
 
 
 @require_safe
-@administrators_only
+@viewers_too
 def record_page(request: HttpRequest) -> HttpResponse:
     """Show where one record stands, and what every run did with it, newest first."""
     job = request.GET.get("job", "")
