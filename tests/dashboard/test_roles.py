@@ -24,6 +24,8 @@ NOT_FOR_VIEWERS = {
     "/admin/runs/1/cancel",
     "/admin/runs/1/rerun",
     "/admin/records/post/retry",
+    "/admin/tokens",
+    "/admin/tokens/1/revoke",
 }
 OUR_PAGES = [one for one in PAGES if not one.startswith("/admin/data/")]
 STOCK_PAGES = ["/admin/data/", "/admin/data/auth/user/", "/admin/data/auth/group/add/"]

@@ -19,6 +19,7 @@ from cronbell.cli.plan import apply, plan
 from cronbell.cli.run import run as run_job
 from cronbell.cli.runs import runs
 from cronbell.cli.simulate import simulate
+from cronbell.cli.tokens import app as tokens_app
 from cronbell.cli.up import up
 from cronbell.cli.why import why
 
@@ -48,6 +49,7 @@ app.command("pause")(pause)
 app.command("resume")(resume)
 app.command("export")(export_jobs)
 app.add_typer(import_app, name="import")
+app.add_typer(tokens_app, name="tokens")
 app.command("doctor")(doctor)
 app.command("backup")(backup)
 app.command("restore")(restore)

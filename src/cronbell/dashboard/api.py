@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import secrets
+from http import HTTPStatus
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -29,12 +30,13 @@ from cronbell.dashboard.answers import (
     ErrorAnswer,
     in_service_language,
 )
-from cronbell.dashboard.api_access import Scope, allowed
+from cronbell.dashboard.api_access import allowed
 from cronbell.dashboard.api_again import router as again_router
 from cronbell.dashboard.api_jobs import router as jobs_router
 from cronbell.dashboard.drains_api import router as drains_router
 from cronbell.dashboard.log_shape import LogRow
 from cronbell.dashboard.parameters import LogParameters, problems
+from cronbell.dashboard.scopes import Scope
 from cronbell.dashboard.why_shape import WhyAnswer, WhyParameters
 from cronbell.dashboard.words import details_value, failure_text, not_run_here
 from cronbell.errors import ScheduleError, UnknownJobError
@@ -256,7 +258,10 @@ api.add_router("", leftovers)
 @api.exception_handler(HttpError)
 def refused(request: HttpRequest, error: HttpError) -> HttpResponse:
     """Give every refusal the shape of an error."""
-    return api.create_response(request, {"error": str(error)}, status=error.status_code)
+    answer = api.create_response(request, {"error": str(error)}, status=error.status_code)
+    if error.status_code == HTTPStatus.UNAUTHORIZED:
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
 
 
 @api.exception_handler(ValidationError)

@@ -20,8 +20,9 @@ from cronbell.dashboard.answers import (
     in_service_language,
     wrong_method,
 )
-from cronbell.dashboard.api_access import Scope, allowed
+from cronbell.dashboard.api_access import allowed
 from cronbell.dashboard.parameters import Instant
+from cronbell.dashboard.scopes import Scope
 from cronbell.domain import Overlap
 from cronbell.errors import CronbellError
 from cronbell.runlog import again, backfilling

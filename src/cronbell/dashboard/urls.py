@@ -19,6 +19,7 @@ from cronbell.dashboard.pages import (
     run_actions,
     run_now,
     settings,
+    tokens,
     why,
 )
 
@@ -36,6 +37,8 @@ _pages = [
     path("jobs/<int:job_id>/backfill", backfills.backfill_page, name="backfill"),
     path("backfills/<int:backfill_id>/<word>", backfills.change_backfill, name="change-backfill"),
     path("settings", settings.settings_page, name="settings"),
+    path("tokens", tokens.tokens_page, name="tokens"),
+    path("tokens/<int:token_id>/revoke", tokens.revoke_token, name="revoke-token"),
     path("why", why.why_page, name="why"),
     path("records", records.records_page, name="records"),
     path("records/<job>", records.drain_page, name="drain"),

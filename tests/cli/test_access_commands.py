@@ -1,0 +1,43 @@
+"""``tokens`` as a shell calls it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+CRONBELL = Path(sys.executable).parent / "cronbell"
+
+
+@pytest.fixture
+def command(process, prepared):
+    """Run ``cronbell`` on a prepared store whose administrator is ``admin``."""
+
+    def call(*args: str) -> tuple[int, str]:
+        one = process(CRONBELL, *args, env=prepared)
+        return one.wait(60), one.output()
+
+    return call
+
+
+def test_a_token_is_made_shown_once_listed_and_revoked(command):
+    code, output = command("tokens", "make", "ci", "--user", "admin", "--scope", "run", "--json")
+    made = json.loads(output)
+    assert (code, made["scope"], made["state"]) == (0, "run", "valid")
+    assert made["token"].startswith("cbt_")
+    code, output = command("tokens", "--json")
+    (listed,) = json.loads(output)["tokens"]
+    assert "token" not in listed
+    assert (listed["name"], listed["user"]) == ("ci", "admin")
+    code, output = command("tokens", "revoke", str(listed["id"]))
+    assert (code, "'ci' is revoked" in output) == (0, True)
+    assert json.loads(command("tokens", "--json")[1])["tokens"][0]["state"] == "revoked"
+
+
+def test_what_makes_no_token_is_said_with_a_hint(command):
+    code, output = command("tokens", "make", "ci", "--user", "nobody")
+    assert (code, "there is no user 'nobody'" in output, "admin" in output) == (1, True, True)
+    code, output = command("tokens", "make", "ci", "--user", "admin", "--scope", "all")
+    assert (code, "read, run, manage" in output) == (2, True)
