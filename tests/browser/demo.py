@@ -254,6 +254,7 @@ def addresses(demo: Demo) -> dict[str, str]:
         "run-missed": f"/admin/runs/{runs['missed'].pk}",
         "settings": "/admin/settings",
         "tokens": "/admin/tokens",
+        "audit": "/admin/audit",
         "records": "/admin/records",
         "drain": "/admin/records/verify-records",
         "record": f"/admin/record?job=verify-records&record={demo.letters[0].pk}",

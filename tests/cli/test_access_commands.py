@@ -1,4 +1,4 @@
-"""``tokens`` as a shell calls it."""
+"""``tokens`` and ``password`` as a shell calls them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ CRONBELL = Path(sys.executable).parent / "cronbell"
 def command(process, prepared):
     """Run ``cronbell`` on a prepared store whose administrator is ``admin``."""
 
-    def call(*args: str) -> tuple[int, str]:
-        one = process(CRONBELL, *args, env=prepared)
+    def call(*args: str | Path, typed: str = "") -> tuple[int, str]:
+        program = () if args[0] == "sh" else (CRONBELL,)
+        one = process(*program, *args, env=prepared | {"TYPED": typed})
         return one.wait(60), one.output()
 
     return call
@@ -41,3 +42,18 @@ def test_what_makes_no_token_is_said_with_a_hint(command):
     assert (code, "there is no user 'nobody'" in output, "admin" in output) == (1, True, True)
     code, output = command("tokens", "make", "ci", "--user", "admin", "--scope", "all")
     assert (code, "read, run, manage" in output) == (2, True)
+
+
+def test_a_password_is_set_without_anybody_seeing_it(command, prepared, tmp_path):
+    code, output = command("password", "admin", "--generate", "--revoke-tokens", "--json")
+    made = json.loads(output)
+    assert (code, made["user"], made["signedOut"], len(made["password"])) == (0, "admin", True, 16)
+    script = tmp_path / "typed.sh"
+    script.write_text(f'printf "%s\\n" "$TYPED" | "{CRONBELL}" password "$1"\n')
+    code, output = command("sh", script, "admin", typed="a long new phrase")
+    assert (code, "signed out everywhere" in output) == (0, True)
+    assert "phrase" not in output
+    code, output = command("sh", script, "admin", typed="short")
+    assert (code, "too short" in output) == (1, True)
+    code, output = command("password", "nobody", "--generate")
+    assert (code, "there is no user 'nobody'" in output) == (1, True)

@@ -200,6 +200,7 @@ def test_migrating_makes_the_group(db):
     ],
 )
 def test_only_local_paths_are_returned_to(target):
+    """C39."""
     request = RequestFactory().get("/admin/login")
     assert access.local_path(request, target) == "/admin/"
 

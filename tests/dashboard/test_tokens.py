@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 from datetime import timedelta
+from functools import cache
 
 import pytest
 from django.test import Client
@@ -43,9 +44,14 @@ def make(people):
     return make
 
 
+@cache
+def browserless():
+    """Return a client that keeps nothing; making one costs more than a hundred calls."""
+    return Client(enforce_csrf_checks=True)
+
+
 def call(text, url=LOGS, method="get", body=None, client=None, scheme="Bearer"):
-    client = client or Client(enforce_csrf_checks=True)
-    return client.generic(
+    return (client or browserless()).generic(
         method.upper(),
         url,
         json.dumps(body) if body is not None else "",

@@ -13,6 +13,7 @@ from cronbell.cli.doctor import doctor
 from cronbell.cli.export_jobs import export_jobs
 from cronbell.cli.import_jobs import app as import_app
 from cronbell.cli.jobs import jobs
+from cronbell.cli.password import password
 from cronbell.cli.pause import pause, resume
 from cronbell.cli.pings import pings
 from cronbell.cli.plan import apply, plan
@@ -49,6 +50,7 @@ app.command("pause")(pause)
 app.command("resume")(resume)
 app.command("export")(export_jobs)
 app.add_typer(import_app, name="import")
+app.command("password")(password)
 app.add_typer(tokens_app, name="tokens")
 app.command("doctor")(doctor)
 app.command("backup")(backup)

@@ -32,6 +32,7 @@ from cronbell.dashboard.answers import (
 )
 from cronbell.dashboard.api_access import allowed
 from cronbell.dashboard.api_again import router as again_router
+from cronbell.dashboard.api_audit import router as audit_router
 from cronbell.dashboard.api_jobs import router as jobs_router
 from cronbell.dashboard.drains_api import router as drains_router
 from cronbell.dashboard.log_shape import LogRow
@@ -251,6 +252,7 @@ def nothing_at_all(request: HttpRequest) -> Any:
 
 api.add_router("", again_router)
 api.add_router("", jobs_router)
+api.add_router("", audit_router)
 api.add_router("", drains_router)
 api.add_router("", leftovers)
 

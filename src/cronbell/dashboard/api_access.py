@@ -23,6 +23,7 @@ from ninja.utils import check_csrf
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.dashboard import tokens
 from cronbell.dashboard.access import SAFE_METHODS, is_admin, may_see
+from cronbell.dashboard.addresses import client_address
 from cronbell.dashboard.models import ApiToken
 from cronbell.dashboard.scopes import Scope, scope_of
 
@@ -78,7 +79,7 @@ class TokenAccess(HttpAuthBase):
                     _("This needs an API token with the scope %(scope)s.") % {"scope": scope.word},
                 )
             require_role(request, scope)
-        tokens.note_use(token, str(request.META.get("REMOTE_ADDR", "")), now)
+        tokens.note_use(token, client_address(request), now)
         return token
 
 

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field
 
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.dashboard.answers import (
+    NOT_FOUND,
     OTHERS_THAN_BOTH,
     OTHERS_THAN_POST,
     REFUSALS,
@@ -61,7 +62,7 @@ router = Router(tags=["runs"])
 
 @router.post(
     "/runs/{int:run_id}/rerun",
-    response={200: dict[str, Any], **REFUSALS},
+    response={200: dict[str, Any], **NOT_FOUND},
     auth=allowed(Scope.RUN),
 )
 @in_service_language
@@ -77,7 +78,7 @@ def rerun_run(request: HttpRequest, run_id: int, body: Body[Rerun]) -> Answer[An
 
 @router.post(
     "/runs/{int:run_id}/cancel",
-    response={200: dict[str, Any], **REFUSALS},
+    response={200: dict[str, Any], **NOT_FOUND},
     auth=allowed(Scope.RUN),
 )
 @in_service_language
@@ -124,7 +125,7 @@ def start_backfill(request: HttpRequest, body: Body[NewBackfill]) -> Answer[Any]
     return Answer(200, backfilling.shape(made))
 
 
-@router.post("/backfills/{int:backfill_id}/{word}", response={200: dict[str, Any], **REFUSALS})
+@router.post("/backfills/{int:backfill_id}/{word}", response={200: dict[str, Any], **NOT_FOUND})
 @in_service_language
 def change_backfill(request: HttpRequest, backfill_id: int, word: str) -> Answer[Any]:
     """Pause, resume or cancel a backfill (``word``)."""

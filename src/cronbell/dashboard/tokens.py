@@ -14,6 +14,7 @@ import secrets
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from cronbell.clock import SYSTEM_CLOCK, Clock
@@ -21,6 +22,7 @@ from cronbell.dashboard.access import is_admin
 from cronbell.dashboard.models import ApiToken
 from cronbell.dashboard.scopes import Scope
 from cronbell.errors import CronbellError
+from cronbell.runlog import audit
 from cronbell.runlog.queries import storable
 
 PREFIX = "cbt"
@@ -85,15 +87,18 @@ def make(
             hint="revoke it first, or choose another name",
         )
     lookup, secret = secrets.token_hex(_LOOKUP_BYTES), secrets.token_urlsafe(_SECRET_BYTES)
-    token = ApiToken.objects.create(
-        user=user,
-        name=name,
-        scope=scope.word,
-        lookup=lookup,
-        digest=_digest(secret),
-        created_at=now,
-        expires_at=None if days is None else now + timedelta(days=days),
-    )
+    with transaction.atomic():
+        token = ApiToken.objects.create(
+            user=user,
+            name=name,
+            scope=scope.word,
+            lookup=lookup,
+            digest=_digest(secret),
+            created_at=now,
+            expires_at=None if days is None else now + timedelta(days=days),
+        )
+        details = {"user": user.get_username(), "scope": scope.word, "days": days}
+        audit.record(audit.Action.TOKEN_MADE, "token", label(token), details)
     return token, f"{PREFIX}_{lookup}_{secret}"
 
 
@@ -145,10 +150,20 @@ def revoke_all(user: User, *, actor: str, clock: Clock = SYSTEM_CLOCK) -> int:
     return _revoke(valid(clock.now()).filter(user=user), actor, clock)
 
 
+def label(token: ApiToken) -> str:
+    """Return how the audit names a token: by its name, and by the number no other has."""
+    return f"{token.name} ({token.pk})"
+
+
 def _revoke(tokens: QuerySet[ApiToken], actor: str, clock: Clock) -> int:
-    return tokens.filter(revoked_at__isnull=True).update(
-        revoked_at=clock.now(), revoked_by=actor[:150]
-    )
+    with transaction.atomic():
+        current = list(tokens.filter(revoked_at__isnull=True).select_related("user"))
+        for token in current:
+            details = {"user": token.user.get_username()}
+            audit.record(audit.Action.TOKEN_REVOKED, "token", label(token), details, by=actor)
+        return ApiToken.objects.filter(
+            pk__in=[token.pk for token in current], revoked_at__isnull=True
+        ).update(revoked_at=clock.now(), revoked_by=actor[:150])
 
 
 def _digest(secret: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from django.utils.translation import gettext_lazy as _
 
 from cronbell.schedule.zones import pin_zoneinfo
-from cronbell.server.environment import data_dir, databases, flag
+from cronbell.server.environment import data_dir, databases, flag, networks
 from cronbell.server.secrets import secret_from_file
 
 # Before anything reads a zone: Django's own conversions must follow the same rules as schedules.
@@ -29,6 +29,9 @@ ALLOWED_HOSTS = os.environ.get("CRONBELL_HOSTS", "localhost,127.0.0.1,[::1]").sp
 CSRF_TRUSTED_ORIGINS = [
     origin for origin in os.environ.get("CRONBELL_ORIGINS", "").split(",") if origin
 ]
+
+# Whose X-Forwarded-For is believed: the servers in front of this one.
+CRONBELL_PROXIES = networks("CRONBELL_PROXIES")
 
 INSTALLED_APPS = [
     "django.contrib.auth",
@@ -54,6 +57,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "cronbell.dashboard.acting.middleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",

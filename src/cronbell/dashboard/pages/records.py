@@ -20,6 +20,7 @@ from cronbell.dashboard.access import administrators_only, viewers_too
 from cronbell.dashboard.pages.live import SEE_OTHER, live_part, wants_part
 from cronbell.dashboard.parameters import BadParameterError, RowId, read_query
 from cronbell.dashboard.request_preview import MASK
+from cronbell.dashboard.retrying import retry_records
 from cronbell.domain import cost_text
 from cronbell.drain import ledger
 from cronbell.drain.claim import idempotency_key
@@ -191,11 +192,7 @@ def retry_page(request: HttpRequest, job: str) -> HttpResponse:
         raise Http404
     if request.method != "POST":
         return _confirm(request, job, drain, record_id)
-    now = SYSTEM_CLOCK.now()
-    if record_id:
-        number = ledger.try_again(drain, [record_id], now=now)
-    else:
-        number = ledger.try_all_again(drain, now=now)
+    number = retry_records(job, drain, [record_id] if record_id else None)
     if not number:
         words = _("Nothing failed is left to try again: somebody was faster, or it is at work.")
         return _confirm(request, job, drain, record_id, words)
