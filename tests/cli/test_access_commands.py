@@ -1,8 +1,10 @@
-"""``tokens`` and ``password`` as a shell calls them."""
+"""``tokens``, ``password`` and ``audit`` as a shell calls them."""
 
 from __future__ import annotations
 
+import getpass
 import json
+import socket
 import sys
 from pathlib import Path
 
@@ -55,5 +57,9 @@ def test_a_password_is_set_without_anybody_seeing_it(command, prepared, tmp_path
     assert "phrase" not in output
     code, output = command("sh", script, "admin", typed="short")
     assert (code, "too short" in output) == (1, True)
+    _, output = command("audit", "--json", "--actor", getpass.getuser())
+    rows = json.loads(output)["rows"]
+    assert [(row["action"], row["subject"]) for row in rows] == [("password", "admin")] * 2
+    assert {(row["means"], row["source"]) for row in rows} == {("command", socket.gethostname())}
     code, output = command("password", "nobody", "--generate")
     assert (code, "there is no user 'nobody'" in output) == (1, True)

@@ -6,6 +6,7 @@ import typer
 
 from cronbell.cli import next_fires
 from cronbell.cli.again import backfill, backfills, replay, rerun
+from cronbell.cli.audit import audit
 from cronbell.cli.backup import backup, restore
 from cronbell.cli.cancel import cancel
 from cronbell.cli.check import check
@@ -50,6 +51,7 @@ app.command("pause")(pause)
 app.command("resume")(resume)
 app.command("export")(export_jobs)
 app.add_typer(import_app, name="import")
+app.command("audit")(audit)
 app.command("password")(password)
 app.add_typer(tokens_app, name="tokens")
 app.command("doctor")(doctor)

@@ -8,7 +8,6 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from cronbell.clock import iso
 from cronbell.dashboard.answers import OTHERS_THAN_GET, REFUSALS, in_service_language, wrong_method
 from cronbell.dashboard.pages.audit import AuditFilter
 from cronbell.dashboard.parameters import DEFAULT_LIMIT, Limit
@@ -51,12 +50,7 @@ def list_audit(request: HttpRequest, wanted: Query[AuditParameters]) -> dict[str
     """List what was changed, by whom, when and from where."""
     del request
     found = audit.page(wanted.wanted(), limit=wanted.limit, before=wanted.cursor)
-    names = ("actor", "means", "source", "token", "action", "kind", "subject", "details")
-    rows = [
-        {"id": row.pk, "at": iso(row.at)} | {name: getattr(row, name) for name in names}
-        for row in found.rows
-    ]
-    return {"rows": rows, "cursor": found.cursor}
+    return {"rows": [audit.shape(row) for row in found.rows], "cursor": found.cursor}
 
 
 @router.api_operation(OTHERS_THAN_GET, "/audit", include_in_schema=False)

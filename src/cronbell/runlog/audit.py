@@ -18,7 +18,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from cronbell.clock import SYSTEM_CLOCK
+from cronbell.clock import SYSTEM_CLOCK, iso
 from cronbell.runlog.models import AuditRow
 
 LONGEST_NAME = 150
@@ -152,6 +152,12 @@ def page(wanted: Wanted, *, limit: int, before: int | None = None) -> Page:
         rows = rows.filter(pk__lt=before)
     found = list(rows.order_by("-id")[: limit + 1])
     return Page(found[:limit], found[limit - 1].pk if len(found) > limit else None)
+
+
+def shape(row: AuditRow) -> dict[str, Any]:
+    """Return a row as API and command line show it."""
+    names = ("actor", "means", "source", "token", "action", "kind", "subject", "details")
+    return {"id": row.pk, "at": iso(row.at)} | {name: getattr(row, name) for name in names}
 
 
 def _matching(wanted: Wanted) -> QuerySet[AuditRow]:
