@@ -8,7 +8,7 @@ COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --
 # What Django's settings need to be read by tools that run nothing.
 TOOL_ENV := DJANGO_SECRET_KEY=tools-sign-nothing-with-this-key CRONBELL_DATA=$(VENV)/tools
 
-.PHONY: help setup run test check bench faults screenshots format messages docs lock audit clean
+.PHONY: help setup run test check bench faults fuzz screenshots format messages docs lock audit clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ bench: $(STAMP) ## one benchmark for each promise, as a ratio to a limit measure
 
 faults: $(STAMP) ## kill, stop, restart, fill, step: what a test can't show (ARGS=--full takes an hour)
 	$(BIN)/python -m tests.faults $(ARGS)
+
+fuzz: $(STAMP) ## the API against its own OpenAPI document, much longer than a test may (ARGS=1000)
+	SCHEMA_EXAMPLES=$(or $(ARGS),300) $(BIN)/python -m pytest tests/dashboard/test_schema.py
 
 screenshots: $(STAMP) ## every page in every look, into screenshots/pages (needs Chromium)
 	SCREENSHOTS=1 $(BIN)/python -m pytest tests/browser/test_every_page.py

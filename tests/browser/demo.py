@@ -13,6 +13,8 @@ from django.contrib.auth.models import Group, User
 from tests.drain.backlog.models import Letter
 
 from cronbell.clock import iso
+from cronbell.dashboard.scopes import Scope
+from cronbell.dashboard.tokens import make as make_token
 from cronbell.domain import Dialect, JobSpec, Overlap, RetryPolicy
 from cronbell.drain.drain import Drain
 from cronbell.drain.models import Stage
@@ -75,6 +77,8 @@ class Demo:
         self.number = 0
         user = User.objects.create_user(NAME, password=PASSWORD)
         user.groups.add(Group.objects.get_or_create(name="ADMIN")[0])
+        for name, scope in (("deploy", Scope.RUN), ("status page", Scope.READ)):
+            make_token(user, name=name, scope=scope)
         start = now - 31 * DAY
         sync_jobs([*SPECS, spec("forgotten", "0 1 * * *")], start, target=TARGET)
         self.jobs: dict[str, Job] = sync_jobs(SPECS, now - DAY, applied_by="cronbell.toml")
@@ -249,6 +253,8 @@ def addresses(demo: Demo) -> dict[str, str]:
         "run-running": f"/admin/runs/{runs['running'].pk}",
         "run-missed": f"/admin/runs/{runs['missed'].pk}",
         "settings": "/admin/settings",
+        "tokens": "/admin/tokens",
+        "audit": "/admin/audit",
         "records": "/admin/records",
         "drain": "/admin/records/verify-records",
         "record": f"/admin/record?job=verify-records&record={demo.letters[0].pk}",

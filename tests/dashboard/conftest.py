@@ -12,7 +12,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from cronbell.clock import SYSTEM_CLOCK
-from cronbell.dashboard.access import ADMIN_GROUP
+from cronbell.dashboard.access import ADMIN_GROUP, VIEWER_GROUP
 from cronbell.domain import Dialect, JobSpec
 from cronbell.runlog.jobs import sync_jobs
 from cronbell.runlog.models import Job, Run, Runner
@@ -33,11 +33,12 @@ def people(db) -> dict[str, User]:
     """Return one user of each kind."""
     made = {
         name: User.objects.create_user(name, password=PASSWORD)
-        for name in ("administrator", "superuser", "user", "inactive", "staff")
+        for name in ("administrator", "superuser", "user", "inactive", "staff", "viewer")
     }
     group, _ = Group.objects.get_or_create(name=ADMIN_GROUP)
     made["administrator"].groups.add(group)
     made["inactive"].groups.add(group)
+    made["viewer"].groups.add(Group.objects.get_or_create(name=VIEWER_GROUP)[0])
     User.objects.filter(username="inactive").update(is_active=False)
     User.objects.filter(username="superuser").update(is_superuser=True)
     User.objects.filter(username="staff").update(is_staff=True)
@@ -49,6 +50,14 @@ def admin(people) -> Client:
     """Return a signed-in administrator's browser."""
     client = Client()
     client.force_login(people["administrator"])
+    return client
+
+
+@pytest.fixture
+def viewer(people) -> Client:
+    """Return the browser of somebody who may look at everything and change nothing."""
+    client = Client()
+    client.force_login(people["viewer"])
     return client
 
 

@@ -43,6 +43,7 @@ def filled(route: str) -> str:
     for part, value in {
         "<int:run_id>": "1",
         "<int:job_id>": "1",
+        "<int:token_id>": "1",
         "<path:object_id>": "1",
         "<path:rest>": "anything",
         "<path:record_id>": "1",
@@ -150,7 +151,7 @@ def test_without_the_guard_a_user_would_see_the_log(people, make_run, monkeypatc
     client = client_of("user", people)
     assert client.get("/api/admin/cron-logs").status_code == 403
     monkeypatch.setattr("cronbell.dashboard.access.is_admin", lambda _user: True)
-    monkeypatch.setattr("cronbell.dashboard.api.is_admin", lambda _user: True)
+    monkeypatch.setattr("cronbell.dashboard.api_access.is_admin", lambda _user: True)
     assert b"only for administrators" in client.get("/api/admin/cron-logs").content
     assert client.get("/admin/cron-logs").status_code == 200
 
@@ -199,6 +200,7 @@ def test_migrating_makes_the_group(db):
     ],
 )
 def test_only_local_paths_are_returned_to(target):
+    """C39."""
     request = RequestFactory().get("/admin/login")
     assert access.local_path(request, target) == "/admin/"
 

@@ -133,6 +133,7 @@ def test_filters(admin, make_run):
     ],
 )
 def test_an_unknown_job_gives_an_empty_list(admin, make_run, name):
+    """C27."""
     make_run()
     answer = admin.get(URL, {"job_name": name})
     assert answer.status_code == 200
@@ -142,6 +143,7 @@ def test_an_unknown_job_gives_an_empty_list(admin, make_run, name):
 
 @pytest.mark.parametrize("text", ["%", "_", "\\", "'", "100%"])
 def test_search_takes_signs_literally(admin, make_run, text):
+    """C27."""
     make_run(details="nothing of the kind")
     wanted = make_run(details=f"a {text} b")
     assert [r["id"] for r in admin.get(URL, {"text": text}).json()["logs"]] == [wanted.pk]
@@ -176,6 +178,7 @@ BAD_NUMBERS = [
 @pytest.mark.parametrize("value", BAD_NUMBERS)
 @pytest.mark.parametrize("name", ["page", "limit"])
 def test_a_bad_page_or_limit_is_refused_by_name(admin, name, value):
+    """C26."""
     answer = admin.get(URL, {name: value})
     assert answer.status_code == 400
     assert set(answer.json()) == {"error", "details"}
@@ -206,6 +209,7 @@ def test_a_bad_page_or_limit_is_refused_by_name(admin, name, value):
     ],
 )
 def test_other_bad_parameters_are_refused_by_name(admin, name, value):
+    """C26."""
     answer = admin.get(URL, {name: value})
     assert answer.status_code == 400, answer.content
     assert list(answer.json()["details"]) == [name]
@@ -392,6 +396,7 @@ def test_the_openapi_document_names_what_is_there(admin):
         "/api/admin/backfills/{backfill_id}/{word}",
         "/api/admin/jobs/{job_name}/pause",
         "/api/admin/jobs/{job_name}/resume",
+        "/api/admin/audit",
         "/api/admin/drains",
         "/api/admin/drains/{job}",
         "/api/admin/drains/{job}/dead-letters",

@@ -42,6 +42,7 @@ ADDRESSES = [
 @pytest.mark.parametrize("address", ADDRESSES)
 @pytest.mark.parametrize("signed_in", [True, False])
 def test_every_answer_carries_them(admin, make_run, address, signed_in):
+    """C37."""
     make_run(id=1)
     answer = (admin if signed_in else Client()).get(address)
     for name, value in HEADERS.items():
@@ -55,6 +56,8 @@ def test_every_answer_carries_them(admin, make_run, address, signed_in):
 
 
 def test_an_error_shows_no_trace_and_carries_them_too(people, monkeypatch):
+    """C38."""
+
     def broken(*_args, **_kwargs):
         raise RuntimeError("the inner workings")
 

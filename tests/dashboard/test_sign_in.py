@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.hashers import MD5PasswordHasher
+from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
+from django.db import connections
 from django.test import Client, RequestFactory
 from tests.dashboard.conftest import PASSWORD
 
@@ -31,6 +35,7 @@ def sign_in(client, name="administrator", password=PASSWORD, address="10.0.0.1",
 
 
 def test_signing_in_leads_home_and_changes_the_sessions_id(people):
+    """C15."""
     client = Client()
     client.get(URL)
     client.session["x"] = 1
@@ -56,6 +61,7 @@ def test_signing_in_leads_home_and_changes_the_sessions_id(people):
     ],
 )
 def test_it_leads_back_to_local_addresses_only(people, target, leads_to):
+    """C39."""
     assert sign_in(Client(), next=target).headers["Location"] == leads_to
 
 
@@ -82,6 +88,7 @@ def test_a_wrong_name_or_password_is_refused_and_does_not_say_which(people, name
 
 
 def test_signing_out_ends_the_session_on_the_server_and_only_by_post(people):
+    """C15, C14."""
     client = Client()
     sign_in(client)
     key = client.cookies["sessionid"].value
@@ -94,6 +101,7 @@ def test_signing_out_ends_the_session_on_the_server_and_only_by_post(people):
 
 
 def test_a_changed_password_ends_other_sessions(people):
+    """C15."""
     client = Client()
     sign_in(client)
     people["administrator"].set_password("another long password")
@@ -102,6 +110,7 @@ def test_a_changed_password_ends_other_sessions(people):
 
 
 def test_forms_from_elsewhere_are_refused(people):
+    """C14."""
     client = Client(enforce_csrf_checks=True)
     assert sign_in(client).status_code == 403
     assert client.post("/admin/logout").status_code == 403
@@ -127,6 +136,7 @@ def test_without_the_throttle_the_sixth_attempt_would_get_in(people, monkeypatch
 
 
 def test_a_forwarded_address_does_not_help_the_guesser(people):
+    """C16."""
     for number in range(throttle.PER_ACCOUNT_AND_SOURCE):
         client = Client(headers={"X-Forwarded-For": f"1.2.3.{number}"})
         sign_in(client, password="wrong")
@@ -134,6 +144,7 @@ def test_a_forwarded_address_does_not_help_the_guesser(people):
 
 
 def test_one_password_tried_at_many_names_is_stopped(people):
+    """C16."""
     for number in range(throttle.PER_SOURCE):
         sign_in(Client(), f"name-{number}", "password1")
     assert sign_in(Client()).status_code == 429
@@ -141,11 +152,13 @@ def test_one_password_tried_at_many_names_is_stopped(people):
 
 
 def test_many_addresses_are_stopped_but_cannot_lock_the_administrators_browser_out(people):
+    """C16."""
     known = Client()
     sign_in(known)
     known.post("/admin/logout")
+    stranger = Client()
     for number in range(throttle.PER_ACCOUNT):
-        sign_in(Client(), password="wrong", address=f"10.1.{number}.1")
+        sign_in(stranger, password="wrong", address=f"10.1.{number}.1")
     assert sign_in(Client(), address="10.2.0.1").status_code == 429
     assert sign_in(known, address="10.1.1.1").status_code == 302
 
@@ -193,3 +206,104 @@ def test_a_user_who_is_no_administrator_is_told_so_after_signing_in(people):
     answer = Client().post(URL, {"username": "user", "password": PASSWORD}, follow=True)
     assert answer.status_code == 403
     assert b"who is not an administrator" in answer.content
+
+
+def test_a_thousand_attempts_are_stopped_after_a_few(people, monkeypatch):
+    """C16: from many forged addresses; what is stopped is answered without hashing anything."""
+    hashed = []
+    monkeypatch.setattr(MD5PasswordHasher, "encode", counted(MD5PasswordHasher.encode, hashed))
+    client = Client()
+    codes = []
+    for number in range(30):
+        client.cookies.clear()
+        form = {"username": "administrator", "password": f"guess-{number}"}
+        codes.append(client.post(URL, form, HTTP_X_FORWARDED_FOR=forged(number)).status_code)
+    assert codes == [200] * throttle.PER_ACCOUNT_AND_SOURCE + [429] * (30 - len(hashed))
+    assert len(hashed) == throttle.PER_ACCOUNT_AND_SOURCE
+    for number in range(30, 1_000):
+        request = RequestFactory().post(URL, HTTP_X_FORWARDED_FOR=forged(number))
+        assert throttle.begin(throttle.attempt_of(request, "administrator"), SYSTEM_CLOCK.now())
+
+
+def forged(number):
+    return f"1.{number // 256}.{number % 256}.1"
+
+
+def counted(real, calls):
+    def encode(self, password, salt):
+        calls.append(1)
+        return real(self, password, salt)
+
+    return encode
+
+
+@pytest.mark.parametrize("name", ["administrator", "nobody-here", "inactive"])
+def test_a_wrong_password_costs_one_hash_whoever_it_is_for(people, monkeypatch, name):
+    """C16: the time it takes does not say which names there are."""
+    hashed = []
+    monkeypatch.setattr(MD5PasswordHasher, "encode", counted(MD5PasswordHasher.encode, hashed))
+    sign_in(Client(), name, "wrong")
+    assert len(hashed) == 1
+
+
+def test_half_a_form_is_no_attempt(people):
+    for _ in range(throttle.PER_ACCOUNT_AND_SOURCE + 1):
+        assert sign_in(Client(), password="").status_code == 200
+    assert not SignInFailure.objects.exists()
+
+
+def test_a_good_sign_in_takes_back_what_was_counted(people):
+    sign_in(Client(), password="wrong")
+    sign_in(Client())
+    assert not SignInFailure.objects.exists()
+
+
+@pytest.mark.django_db(databases=["default", "runlog"], transaction=True)
+def test_attempts_made_at_the_same_moment_are_counted_one_by_one(people, clock):
+    """C16: each of twenty attempts sees those before it, however close together they are."""
+    attempt = throttle.Attempt("a" * 64, "10.0.0.1", known=False)
+    barrier, waits = threading.Barrier(10), []
+
+    def try_twice():
+        barrier.wait(30)
+        waits.extend(throttle.begin(attempt, clock.now()) for _ in range(2))
+        connections.close_all()
+
+    threads = [threading.Thread(target=try_twice) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert (len(waits), waits.count(0)) == (20, throttle.PER_ACCOUNT_AND_SOURCE)
+
+
+def test_a_session_is_of_no_use_after_its_users_rights_are_gone(people):
+    """C15: what a session may do is asked anew each time; an inactive user's is over."""
+    client = Client()
+    sign_in(client)
+    people["administrator"].is_active = False
+    people["administrator"].save()
+    assert client.get("/admin/cron-logs").status_code == 302
+
+
+def test_a_session_made_before_signing_in_is_not_taken_over(people):
+    """C15: fixation: whoever planted the id has nothing from it."""
+    planted = SessionStore()
+    planted["x"] = 1
+    planted.create()
+    client = Client()
+    client.cookies["sessionid"] = planted.session_key
+    sign_in(client)
+    assert client.cookies["sessionid"].value != planted.session_key
+    stranger = Client()
+    stranger.cookies["sessionid"] = planted.session_key
+    assert stranger.get("/admin/cron-logs").status_code == 302
+
+
+def test_behind_https_no_cookie_travels_without_it(people, settings):
+    """C15."""
+    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
+    answer = Client().post(URL, {"username": "administrator", "password": PASSWORD}, secure=True)
+    assert answer.status_code == 302
+    assert all(cookie["secure"] for cookie in answer.cookies.values())
+    assert answer.cookies[throttle.DEVICE_COOKIE]["httponly"]

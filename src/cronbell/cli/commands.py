@@ -6,6 +6,7 @@ import typer
 
 from cronbell.cli import next_fires
 from cronbell.cli.again import backfill, backfills, replay, rerun
+from cronbell.cli.audit import audit
 from cronbell.cli.backup import backup, restore
 from cronbell.cli.cancel import cancel
 from cronbell.cli.check import check
@@ -13,6 +14,7 @@ from cronbell.cli.doctor import doctor
 from cronbell.cli.export_jobs import export_jobs
 from cronbell.cli.import_jobs import app as import_app
 from cronbell.cli.jobs import jobs
+from cronbell.cli.password import password
 from cronbell.cli.pause import pause, resume
 from cronbell.cli.pings import pings
 from cronbell.cli.plan import apply, plan
@@ -21,6 +23,7 @@ from cronbell.cli.rotate_secret import app as rotate_app
 from cronbell.cli.run import run as run_job
 from cronbell.cli.runs import runs
 from cronbell.cli.simulate import simulate
+from cronbell.cli.tokens import app as tokens_app
 from cronbell.cli.up import up
 from cronbell.cli.why import why
 
@@ -52,6 +55,9 @@ app.command("resume")(resume)
 app.command("export")(export_jobs)
 app.add_typer(import_app, name="import")
 app.add_typer(rotate_app, name="rotate-secret")
+app.command("audit")(audit)
+app.command("password")(password)
+app.add_typer(tokens_app, name="tokens")
 app.command("doctor")(doctor)
 app.command("backup")(backup)
 app.command("restore")(restore)

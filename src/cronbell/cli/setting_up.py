@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -45,6 +47,9 @@ def open_run_log(data: Path | None) -> Path:
 
     django.setup()
     _require_tables(directory)
+    from cronbell.runlog import audit
+
+    audit.act_as(audit.Actor(getpass.getuser(), audit.Means.COMMAND, socket.gethostname()))
     return directory
 
 

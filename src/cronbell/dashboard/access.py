@@ -16,7 +16,9 @@ from django.shortcuts import render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 
 ADMIN_GROUP = "ADMIN"
-_CACHE = "_cronbell_is_admin"
+VIEWER_GROUP = "VIEWER"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_CACHE = "_cronbell_groups"
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
@@ -27,16 +29,28 @@ def is_admin(user: AbstractBaseUser | AnonymousUser) -> bool:
 
     The answer is kept on the user object, which lives for one request.
     """
-    if not (user.is_authenticated and user.is_active):
-        return False
-    known = getattr(user, _CACHE, None)
+    return _is_active(user) and (
+        bool(getattr(user, "is_superuser", False)) or ADMIN_GROUP in _groups(user)
+    )
+
+
+def may_see(user: AbstractBaseUser | AnonymousUser) -> bool:
+    """Say whether ``user`` may look at everything: an administrator, or in the group ``VIEWER``."""
+    return is_admin(user) or (_is_active(user) and VIEWER_GROUP in _groups(user))
+
+
+def _is_active(user: AbstractBaseUser | AnonymousUser) -> bool:
+    return bool(user.is_authenticated and user.is_active)
+
+
+def _groups(user: AbstractBaseUser | AnonymousUser) -> frozenset[str]:
+    known: frozenset[str] | None = getattr(user, _CACHE, None)
     if known is None:
         groups = getattr(user, "groups", None)
-        known = bool(getattr(user, "is_superuser", False)) or (
-            groups is not None and groups.filter(name=ADMIN_GROUP).exists()
-        )
+        ours = None if groups is None else groups.filter(name__in=[ADMIN_GROUP, VIEWER_GROUP])
+        known = frozenset() if ours is None else frozenset(ours.values_list("name", flat=True))
         setattr(user, _CACHE, known)
-    return bool(known)
+    return known
 
 
 class AdminGroupBackend(ModelBackend):
@@ -65,12 +79,18 @@ def sign_in_url(next_path: str) -> str:
     return f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': next_path})}"
 
 
-def refuse(request: HttpRequest) -> HttpResponse | None:
-    """Return the answer for somebody who may not see a page; None for an administrator."""
-    if is_admin(request.user):
+def refuse(request: HttpRequest, *, looking: bool = False) -> HttpResponse | None:
+    """Return the answer for somebody who may not reach a page; None for who may.
+
+    Args:
+        request: theirs.
+        looking: the page only shows; whoever may see everything may see it.
+    """
+    if is_admin(request.user) or (looking and may_see(request.user)):
         return None
     if request.user.is_authenticated:
-        return render(request, "cronbell/not_admin.html", status=403)
+        context = {"viewer": may_see(request.user)}
+        return render(request, "cronbell/not_admin.html", context, status=403)
     if request.headers.get("HX-Request") == "true":
         # A fragment must not be filled with the sign-in page: the whole page goes there.
         back = request.headers.get("HX-Current-URL", "")
@@ -86,6 +106,17 @@ def administrators_only(view: View[P]) -> View[P]:
     @functools.wraps(view)
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         refusal = refuse(request)
+        return view(request, *args, **kwargs) if refusal is None else refusal
+
+    return guarded
+
+
+def viewers_too(view: View[P]) -> View[P]:
+    """Let those look at ``view`` who may see everything; only administrators may post to it."""
+
+    @functools.wraps(view)
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        refusal = refuse(request, looking=request.method in SAFE_METHODS)
         return view(request, *args, **kwargs) if refusal is None else refusal
 
     return guarded

@@ -23,6 +23,8 @@ class ErrorAnswer(Schema):
 
 Refusals = dict[int, type[Schema]]
 REFUSALS: Refusals = {400: ErrorAnswer, 401: ErrorAnswer, 403: ErrorAnswer}
+# Where the address has a part that may name nothing.
+NOT_FOUND: Refusals = {**REFUSALS, 404: ErrorAnswer}
 EVERY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 OTHERS_THAN_GET = [method for method in EVERY_METHOD if method != "GET"]
 OTHERS_THAN_POST = [method for method in EVERY_METHOD if method != "POST"]

@@ -10,22 +10,18 @@ from __future__ import annotations
 import json
 import logging
 import secrets
+from http import HTTPStatus
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.utils import translation
 from django.utils.translation import gettext as _
 from ninja import Body, NinjaAPI, Query, Router, Schema
 from ninja.errors import HttpError, ValidationError
 from ninja.responses import Status as Answer
-from ninja.security import APIKeyCookie
-from ninja.utils import check_csrf
 from pydantic import ConfigDict, Field
 
 from cronbell import __version__
 from cronbell.clock import SYSTEM_CLOCK
-from cronbell.dashboard.access import is_admin
 from cronbell.dashboard.answers import (
     EVERY_METHOD,
     OTHERS_THAN_GET,
@@ -34,11 +30,14 @@ from cronbell.dashboard.answers import (
     ErrorAnswer,
     in_service_language,
 )
+from cronbell.dashboard.api_access import allowed
 from cronbell.dashboard.api_again import router as again_router
+from cronbell.dashboard.api_audit import router as audit_router
 from cronbell.dashboard.api_jobs import router as jobs_router
 from cronbell.dashboard.drains_api import router as drains_router
 from cronbell.dashboard.log_shape import LogRow
 from cronbell.dashboard.parameters import LogParameters, problems
+from cronbell.dashboard.scopes import Scope
 from cronbell.dashboard.why_shape import WhyAnswer, WhyParameters
 from cronbell.dashboard.words import details_value, failure_text, not_run_here
 from cronbell.errors import ScheduleError, UnknownJobError
@@ -55,31 +54,7 @@ logger = logging.getLogger(__name__)
 
 WAIT_SECONDS = 60.0
 TOTAL_CAP = 100_000
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SUCCEEDED = frozenset({Status.SUCCESS.value, Status.PARTIAL.value})
-
-
-class AdministratorSession(APIKeyCookie):
-    """The signed-in administrator's session: 401 signed out, 403 for others, then CSRF."""
-
-    param_name = settings.SESSION_COOKIE_NAME
-
-    def __call__(self, request: HttpRequest) -> Any:
-        """Return the user; who calls comes before how, so that signed out is always 401."""
-        with translation.override(settings.LANGUAGE_CODE):
-            if not request.user.is_authenticated:
-                raise HttpError(401, _("Sign in first."))
-            if not is_admin(request.user):
-                raise HttpError(403, _("Only administrators may do this."))
-            if request.method not in SAFE_METHODS and check_csrf(request) is not None:
-                raise HttpError(
-                    403, _("The request carries no valid CSRF token (header X-CSRFToken).")
-                )
-        return request.user
-
-    def authenticate(self, request: HttpRequest, key: str | None) -> None:
-        """Let nobody in by the cookie's value alone; ``__call__`` asks for the session's user."""
-        del request, key
 
 
 class Pagination(Schema):
@@ -128,7 +103,7 @@ api = NinjaAPI(
     version=__version__,
     description="The log of cron runs, and run now, for administrators.",
     urls_namespace="cronbell-api",
-    auth=AdministratorSession(),
+    auth=allowed(),
     docs_url=None,
     openapi_url=None,
 )
@@ -193,6 +168,7 @@ def why_at(request: HttpRequest, wanted: Query[WhyParameters]) -> Answer[dict[st
         409: ErrorAnswer,
         500: ErrorAnswer,
     },
+    auth=allowed(Scope.RUN),
     exclude_unset=True,
     summary="Run a job now",
     tags=["runs"],
@@ -278,6 +254,7 @@ def nothing_at_all(request: HttpRequest) -> Any:
 
 api.add_router("", again_router)
 api.add_router("", jobs_router)
+api.add_router("", audit_router)
 api.add_router("", drains_router)
 api.add_router("", leftovers)
 
@@ -285,7 +262,10 @@ api.add_router("", leftovers)
 @api.exception_handler(HttpError)
 def refused(request: HttpRequest, error: HttpError) -> HttpResponse:
     """Give every refusal the shape of an error."""
-    return api.create_response(request, {"error": str(error)}, status=error.status_code)
+    answer = api.create_response(request, {"error": str(error)}, status=error.status_code)
+    if error.status_code == HTTPStatus.UNAUTHORIZED:
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
 
 
 @api.exception_handler(ValidationError)

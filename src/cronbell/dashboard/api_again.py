@@ -14,13 +14,16 @@ from pydantic import BeforeValidator, Field
 
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.dashboard.answers import (
+    NOT_FOUND,
     OTHERS_THAN_BOTH,
     OTHERS_THAN_POST,
     REFUSALS,
     in_service_language,
     wrong_method,
 )
+from cronbell.dashboard.api_access import allowed
 from cronbell.dashboard.parameters import Instant
+from cronbell.dashboard.scopes import Scope
 from cronbell.domain import Overlap
 from cronbell.errors import CronbellError
 from cronbell.runlog import again, backfilling
@@ -57,7 +60,11 @@ class NewBackfill(Schema):
 router = Router(tags=["runs"])
 
 
-@router.post("/runs/{int:run_id}/rerun", response={200: dict[str, Any], **REFUSALS})
+@router.post(
+    "/runs/{int:run_id}/rerun",
+    response={200: dict[str, Any], **NOT_FOUND},
+    auth=allowed(Scope.RUN),
+)
 @in_service_language
 def rerun_run(request: HttpRequest, run_id: int, body: Body[Rerun]) -> Answer[Any]:
     """Do a run once more, under a key of its own."""
@@ -69,7 +76,11 @@ def rerun_run(request: HttpRequest, run_id: int, body: Body[Rerun]) -> Answer[An
     return Answer(200, log_row(run))
 
 
-@router.post("/runs/{int:run_id}/cancel", response={200: dict[str, Any], **REFUSALS})
+@router.post(
+    "/runs/{int:run_id}/cancel",
+    response={200: dict[str, Any], **NOT_FOUND},
+    auth=allowed(Scope.RUN),
+)
 @in_service_language
 def cancel_run(request: HttpRequest, run_id: int) -> Answer[Any]:
     """Cancel a run: at once where it waits, else its runner drops the call within a second."""
@@ -114,7 +125,7 @@ def start_backfill(request: HttpRequest, body: Body[NewBackfill]) -> Answer[Any]
     return Answer(200, backfilling.shape(made))
 
 
-@router.post("/backfills/{int:backfill_id}/{word}", response={200: dict[str, Any], **REFUSALS})
+@router.post("/backfills/{int:backfill_id}/{word}", response={200: dict[str, Any], **NOT_FOUND})
 @in_service_language
 def change_backfill(request: HttpRequest, backfill_id: int, word: str) -> Answer[Any]:
     """Pause, resume or cancel a backfill (``word``)."""

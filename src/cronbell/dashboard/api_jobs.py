@@ -14,10 +14,9 @@ from pydantic import BeforeValidator, Field
 
 from cronbell.clock import iso
 from cronbell.dashboard.answers import (
+    NOT_FOUND,
     OTHERS_THAN_BOTH,
     OTHERS_THAN_POST,
-    REFUSALS,
-    ErrorAnswer,
     in_service_language,
     wrong_method,
 )
@@ -51,7 +50,7 @@ class PauseState(Schema):
     by: str
 
 
-ANSWERS = {200: PauseState, **REFUSALS, 404: ErrorAnswer}
+ANSWERS = {200: PauseState, **NOT_FOUND}
 router = Router(tags=["jobs"])
 
 

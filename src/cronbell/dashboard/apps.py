@@ -18,16 +18,17 @@ class DashboardConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Have the administrators' group made whenever the tables are."""
-        post_migrate.connect(make_admin_group, sender=self)
+        """Have the groups made whenever the tables are."""
+        post_migrate.connect(make_groups, sender=self)
 
 
-def make_admin_group(*, using: str, **_kwargs: Any) -> None:
-    """Create the group ``ADMIN`` in the application's database."""
+def make_groups(*, using: str, **_kwargs: Any) -> None:
+    """Create the groups ``ADMIN`` and ``VIEWER`` in the application's database."""
     from django.contrib.auth.models import Group  # noqa: PLC0415 - apps load before models
     from django.db import router  # noqa: PLC0415
 
-    from cronbell.dashboard.access import ADMIN_GROUP  # noqa: PLC0415
+    from cronbell.dashboard.access import ADMIN_GROUP, VIEWER_GROUP  # noqa: PLC0415
 
     if router.allow_migrate_model(using, Group):
-        Group.objects.using(using).get_or_create(name=ADMIN_GROUP)
+        for name in (ADMIN_GROUP, VIEWER_GROUP):
+            Group.objects.using(using).get_or_create(name=name)

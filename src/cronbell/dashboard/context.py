@@ -10,7 +10,7 @@ from django.utils.functional import cached_property
 
 from cronbell import __version__
 from cronbell.clock import SYSTEM_CLOCK
-from cronbell.dashboard.access import is_admin
+from cronbell.dashboard.access import is_admin, may_see
 from cronbell.dashboard.preferences import theme_of
 from cronbell.runlog import queries
 from cronbell.server.health import Check, Trouble, watch
@@ -34,6 +34,12 @@ class Shell:
         """Whether the viewer is an administrator."""
         user = getattr(self.request, "user", None)
         return user is not None and is_admin(user)
+
+    @cached_property
+    def may_see(self) -> bool:
+        """Whether the viewer may look at everything."""
+        user = getattr(self.request, "user", None)
+        return user is not None and may_see(user)
 
     @cached_property
     def runner(self) -> queries.RunnerState:

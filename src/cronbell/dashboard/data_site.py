@@ -2,14 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from django.contrib.admin import AdminSite
+from django.contrib.admin import AdminSite, ModelAdmin
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext_lazy as _
 
 from cronbell.dashboard.access import is_admin, local_path, refuse, sign_in_url
 from cronbell.dashboard.sign_in import sign_out
+from cronbell.runlog import audit
+
+
+class Audited:
+    """Tells the audit what Django's own history of the stock admin is told.
+
+    Django calls these in the transaction of the change; the audit's row is committed before it.
+    """
+
+    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:
+        """Record an addition."""
+        _record(audit.Action.ADDED, obj, message)
+        return super().log_addition(request, obj, message)  # type: ignore[misc]  # a mix-in
+
+    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
+        """Record a change; the message names fields, never what is in them."""
+        _record(audit.Action.CHANGED, obj, message)
+        return super().log_change(request, obj, message)  # type: ignore[misc]  # a mix-in
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        """Record each deletion."""
+        for obj in queryset:
+            _record(audit.Action.DELETED, obj, "")
+        return super().log_deletions(request, queryset)  # type: ignore[misc]  # a mix-in
+
+
+def _record(action: audit.Action, obj: Model, message: Any) -> None:
+    named = f"{obj} ({obj.pk})"
+    audit.record(action, obj._meta.label_lower, named, {"change": message} if message else None)
 
 
 class CronbellAdminSite(AdminSite):
@@ -23,6 +54,17 @@ class CronbellAdminSite(AdminSite):
     index_title = _("Tables")
     site_url = "/admin/cron-logs"
     enable_nav_sidebar = True
+
+    def register(
+        self,
+        model_or_iterable: type[Model] | Iterable[type[Model]],
+        admin_class: type[ModelAdmin[Any]] | None = None,
+        **options: Any,
+    ) -> None:
+        """Register models as ever, each with an admin that records its changes in the audit."""
+        base = admin_class or ModelAdmin
+        audited = type(base.__name__, (Audited, base), {"__module__": base.__module__})
+        super().register(model_or_iterable, audited, **options)
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Ask the same question as every other page."""

@@ -15,14 +15,15 @@ from pydantic import ConfigDict, Field, StrictBool, StringConstraints
 
 from cronbell.clock import SYSTEM_CLOCK, iso
 from cronbell.dashboard.answers import (
+    NOT_FOUND,
     OTHERS_THAN_GET,
     OTHERS_THAN_POST,
     REFUSALS,
-    ErrorAnswer,
     in_service_language,
     wrong_method,
 )
 from cronbell.dashboard.parameters import Limit, RowId
+from cronbell.dashboard.retrying import retry_records
 from cronbell.domain import cost_text
 from cronbell.drain import ledger
 from cronbell.drain.claim import idempotency_key
@@ -36,7 +37,6 @@ from cronbell.runlog.shape import item_row
 
 DEFAULT_LIMIT = 50
 MOST_RETRIED = 1_000
-NOT_FOUND: dict[int, type[Schema]] = {**REFUSALS, 404: ErrorAnswer}
 LONGEST_ID = 255
 
 router = Router(tags=["drains"])
@@ -210,17 +210,16 @@ def retry(
     the application does not want tried again: a person has decided on them, say.
     """
     endpoint, drain = _found(job)
-    actor, now = request.user.get_username(), SYSTEM_CLOCK.now()
     if [body.recordIds is not None, body.runId is not None, body.allDead].count(True) != 1:
         raise HttpError(400, _("Say which records: one of recordIds, runId and allDead."))
     if body.allDead:
-        return {"retried": ledger.try_all_again(drain, actor=actor, now=now)}
+        return {"retried": retry_records(job, drain, None, actor=request.user.get_username())}
     ids = body.recordIds
     if body.runId is not None:
         ids = records.failed_records(records.jobs_of(job, endpoint.path), body.runId)
         if ids is None:
             raise HttpError(404, _("This job has no run of that number that handled records."))
-    return {"retried": ledger.try_again(drain, ids or [], actor=actor, now=now)}
+    return {"retried": retry_records(job, drain, ids or [], actor=request.user.get_username())}
 
 
 @router.get(

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.dashboard import throttle
 from cronbell.dashboard.access import local_path
+from cronbell.runlog import audit
 
 MINUTE = 60
 TOO_MANY_REQUESTS = 429
@@ -28,15 +29,17 @@ class SignInForm(AuthenticationForm):
     attempt: throttle.Attempt | None = None
 
     def clean(self) -> dict[str, Any]:
-        """Check the password, unless too many were tried; count a wrong one.
+        """Check the password, unless too many were tried; counted as wrong until it is right.
 
         Raises:
             ValidationError: wrong, or to be tried later; neither says whether the name exists.
         """
         assert self.request is not None  # noqa: S101 - LoginView always hands it over
+        if not (self.cleaned_data.get("username") and self.cleaned_data.get("password")):
+            return self.cleaned_data  # nothing is tried with half a form
         now = SYSTEM_CLOCK.now()
         self.attempt = throttle.attempt_of(self.request, self.cleaned_data.get("username") or "")
-        self.wait_seconds = throttle.seconds_to_wait(self.attempt, now)
+        self.wait_seconds = throttle.begin(self.attempt, now)
         if self.wait_seconds:
             minutes = -(-self.wait_seconds // MINUTE)
             message = ngettext(
@@ -47,12 +50,6 @@ class SignInForm(AuthenticationForm):
             self.add_error(None, message)
             return self.cleaned_data
         return dict(super().clean())
-
-    def get_invalid_login_error(self) -> Any:
-        """Count the failure; called exactly when name or password was wrong."""
-        if self.attempt is not None:
-            throttle.record_failure(self.attempt, SYSTEM_CLOCK.now())
-        return super().get_invalid_login_error()
 
 
 class SignIn(LoginView):
@@ -69,6 +66,7 @@ class SignIn(LoginView):
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         """Sign in: the session gets a new id, the browser becomes a known one."""
         response = super().form_valid(form)
+        audit.record(audit.Action.SIGN_IN, "user", self.request.user.get_username())
         if isinstance(form, SignInForm) and form.attempt is not None:
             throttle.record_success(
                 self.request, response, form.cleaned_data["username"], form.attempt
@@ -92,5 +90,7 @@ class SignIn(LoginView):
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
     """End the session on the server, then show the sign-in page."""
+    if request.user.is_authenticated:
+        audit.record(audit.Action.SIGN_OUT, "user", request.user.get_username())
     logout(request)
     return HttpResponseRedirect(resolve_url("cronbell:sign-in"))

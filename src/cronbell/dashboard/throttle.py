@@ -4,7 +4,8 @@ Three limits, each over the same window: tries at one account from one source, t
 source at any account (one password, many names), and tries at one account from anywhere (many
 addresses). A browser that has signed in to the account before carries a signed cookie and is a
 source of its own, bound by the first limit only: strangers can't lock the administrator out.
-The address is the connection's own; ``X-Forwarded-For`` is whatever the caller wrote.
+``cronbell password`` forgets an account's failures, for a browser that is new.
+The address is ``addresses.client_address``: the connection's own, unless that is a proxy of ours.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.core import signing
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
+from cronbell.dashboard.addresses import client_address
 from cronbell.dashboard.models import SignInFailure
 
 WINDOW = timedelta(minutes=15)
@@ -25,6 +28,8 @@ PER_SOURCE = 20
 PER_ACCOUNT = 50
 DEVICE_COOKIE = "cronbell_device"
 DEVICE_SECONDS = 180 * 24 * 3600
+# Any number, the same in every process.
+SIGN_IN_LOCK = 0x63726F73
 _SALT = "cronbell.dashboard.device"
 
 
@@ -49,7 +54,7 @@ def attempt_of(request: HttpRequest, username: str) -> Attempt:
     device = _device(request, account)
     if device:
         return Attempt(account, device, known=True)
-    return Attempt(account, str(request.META.get("REMOTE_ADDR", ""))[:64], known=False)
+    return Attempt(account, client_address(request)[:64], known=False)
 
 
 def seconds_to_wait(attempt: Attempt, now: datetime) -> int:
@@ -71,12 +76,37 @@ def seconds_to_wait(attempt: Attempt, now: datetime) -> int:
     return max(waits)
 
 
-def record_failure(attempt: Attempt, now: datetime) -> None:
-    """Count a failed attempt, and forget those that no longer count."""
-    SignInFailure.objects.filter(at__lte=now - WINDOW).delete()
-    SignInFailure.objects.create(
-        account=attempt.account, source=attempt.source, known_source=attempt.known, at=now
-    )
+def begin(attempt: Attempt, now: datetime) -> int:
+    """Count an attempt as failed before it is made, and forget those that no longer count.
+
+    Counting first, one at a time, is what bounds a thousand attempts made at the same moment:
+    each sees those before it. ``record_success`` takes it back.
+
+    Returns:
+        0, or the seconds to wait where it may not be made now; then it is not counted.
+    """
+    with transaction.atomic():
+        _one_at_a_time()
+        wait = seconds_to_wait(attempt, now)
+        if not wait:
+            SignInFailure.objects.filter(at__lte=now - WINDOW).delete()
+            SignInFailure.objects.create(
+                account=attempt.account, source=attempt.source, known_source=attempt.known, at=now
+            )
+    return wait
+
+
+def forget_account(username: str) -> None:
+    """Forget an account's failures: its password was reset by whoever runs the machine."""
+    SignInFailure.objects.filter(account=_digest(username)).delete()
+
+
+def _one_at_a_time() -> None:
+    # SQLite's transactions are immediate: there BEGIN has done it.
+    connection = transaction.get_connection()
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SIGN_IN_LOCK])
 
 
 def record_success(

@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 
 from cronbell.dashboard import preferences, sign_in
 from cronbell.dashboard.pages import (
+    audit,
     backfills,
     home,
     job,
@@ -19,6 +20,7 @@ from cronbell.dashboard.pages import (
     run_actions,
     run_now,
     settings,
+    tokens,
     why,
 )
 
@@ -36,6 +38,9 @@ _pages = [
     path("jobs/<int:job_id>/backfill", backfills.backfill_page, name="backfill"),
     path("backfills/<int:backfill_id>/<word>", backfills.change_backfill, name="change-backfill"),
     path("settings", settings.settings_page, name="settings"),
+    path("audit", audit.audit_page, name="audit"),
+    path("tokens", tokens.tokens_page, name="tokens"),
+    path("tokens/<int:token_id>/revoke", tokens.revoke_token, name="revoke-token"),
     path("why", why.why_page, name="why"),
     path("records", records.records_page, name="records"),
     path("records/<job>", records.drain_page, name="drain"),

@@ -6,9 +6,10 @@ It is sent with that run's due instant. It waits its turn behind every other run
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from cronbell.clock import SYSTEM_CLOCK, Clock, to_micros
 from cronbell.domain import Delivery, Overlap, request_key
 from cronbell.errors import CronbellError, UnknownJobError
+from cronbell.runlog import audit
 from cronbell.runlog.jobs import spec_of
 from cronbell.runlog.models import Job, Run
 from cronbell.runlog.queries import configured_job
@@ -120,7 +122,13 @@ def rerun(run_id: int, *, nonce: str, actor: str, clock: Clock = SYSTEM_CLOCK) -
         raise RerunError(f"there is no run {run_id}", hint="`cronbell runs` lists the newest")
     _check(run)
     row = _row(run, nonce, actor, 0, _overlap(run.job))
-    record([row], clock)
+
+    def note(_made: int) -> None:
+        new = Run.objects.values_list("id", flat=True).get(key=row.key)
+        details = {"job": run.job.name, "run": new}
+        audit.record(audit.Action.RERUN, "run", str(run_id), details, by=actor)
+
+    record([row], clock, note)
     return Run.objects.select_related("job").get(key=row.key)
 
 
@@ -166,17 +174,31 @@ def replay(
             before = ahead.get(run.job_id, 0)
             rows.append(_row(run, nonce, actor, before, overlap or _overlap(run.job)))
             ahead[run.job_id] = before + 1
-        made += record(rows, clock)
+        numbers = [run.pk for run in runs[start : start + CHUNK]]
+        made += record(rows, clock, partial(_note_replay, numbers, actor))
     return made
 
 
-def record(rows: Sequence[AgainRow], clock: Clock) -> int:
-    """Write rows in one transaction and wake the runners; return how many are new."""
+def _note_replay(runs: list[int], actor: str, made: int) -> None:
+    details = {"made": made, "runs": runs}
+    audit.record(audit.Action.REPLAY, "runs", f"{runs[0]}-{runs[-1]}", details, by=actor)
+
+
+def record(rows: Sequence[AgainRow], clock: Clock, note: Callable[[int], None]) -> int:
+    """Write rows in one transaction and wake the runners; return how many are new.
+
+    Args:
+        rows: what to write.
+        clock: what time it is.
+        note: has the audit told, in the same transaction, how many rows are new; not if none is.
+    """
     now = clock.micros()
     with transaction.atomic(using=ALIAS):
         connection = connections[ALIAS]
         lock_planning(connection)
         made = execute(connection, "request_again", [now, now, now, now, rows_parameter(rows)])
+        if made > 0:
+            note(made)
     poke(Path(settings.CRONBELL_DATA_DIR))
     return made
 

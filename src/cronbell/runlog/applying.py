@@ -20,6 +20,7 @@ from cronbell.clock import to_micros
 from cronbell.config.plan import Difference, PlainSpec, compare, plain_spec
 from cronbell.config.retention import Retention
 from cronbell.domain import JobSpec
+from cronbell.runlog import audit
 from cronbell.runlog.models import Configuration
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import execute, fetch, rows_parameter
@@ -95,7 +96,20 @@ def bring_into_force(
                 applied_by=who,
                 retention=kept,
             )
+            _note(found.difference, kept != configuration.retention, target, who)
     return found.live
+
+
+def _note(difference: Difference, retention: bool, target: str, who: str) -> None:
+    details = {
+        "added": list(difference.added),
+        "changed": [change.name for change in difference.changed],
+        "renamed": [f"{before} → {after}" for before, after in difference.renamed],
+        "removed": list(difference.removed),
+        "retention": retention,
+    }
+    said = {name: value for name, value in details.items() if value}
+    audit.record(audit.Action.APPLY, "configuration", target, said, by=who)
 
 
 def difference_to_live(specs: Sequence[JobSpec]) -> Difference:

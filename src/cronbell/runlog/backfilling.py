@@ -20,6 +20,7 @@ from django.db.models import Count, F
 from cronbell.clock import SYSTEM_CLOCK, Clock, iso, to_micros
 from cronbell.domain import Delivery, JobSpec, Overlap, request_key
 from cronbell.errors import CronbellError, UnknownJobError
+from cronbell.runlog import audit
 from cronbell.runlog.again import AgainRow, check_nonce
 from cronbell.runlog.jobs import spec_of
 from cronbell.runlog.models import Backfill, Job, Run
@@ -142,7 +143,7 @@ def start(wanted: Range, *, nonce: str, actor: str, clock: Clock = SYSTEM_CLOCK)
         )
     since = to_micros(wanted.since)
     with transaction.atomic(using=ALIAS):
-        backfill, _ = Backfill.objects.get_or_create(
+        backfill, is_new = Backfill.objects.get_or_create(
             nonce=nonce,
             defaults={
                 "job": found.job,
@@ -156,6 +157,15 @@ def start(wanted: Range, *, nonce: str, actor: str, clock: Clock = SYSTEM_CLOCK)
                 "created_at": clock.micros(),
             },
         )
+        if is_new:
+            details = {
+                "backfill": backfill.pk,
+                "since": iso(wanted.since),
+                "until": iso(wanted.until),
+                "fires": found.fires,
+                "missedOnly": wanted.missed_only,
+            }
+            audit.record(audit.Action.BACKFILL, "job", wanted.job_name, details, by=actor)
     poke(Path(settings.CRONBELL_DATA_DIR))
     return Backfill.objects.select_related("job").get(pk=backfill.pk)
 
@@ -184,7 +194,7 @@ def pause(backfill_id: int, clock: Clock = SYSTEM_CLOCK) -> Backfill:
     Raises:
         BackfillError: there is none of that number, or it is over.
     """
-    return _change(backfill_id, paused_at=clock.micros())
+    return _change(backfill_id, audit.Action.BACKFILL_PAUSE, paused_at=clock.micros())
 
 
 def resume(backfill_id: int) -> Backfill:
@@ -193,7 +203,7 @@ def resume(backfill_id: int) -> Backfill:
     Raises:
         BackfillError: there is none of that number, or it is over.
     """
-    backfill = _change(backfill_id, paused_at=None)
+    backfill = _change(backfill_id, audit.Action.BACKFILL_RESUME, paused_at=None)
     poke(Path(settings.CRONBELL_DATA_DIR))
     return backfill
 
@@ -206,7 +216,9 @@ def cancel(backfill_id: int, *, actor: str, clock: Clock = SYSTEM_CLOCK) -> Back
     """
     now = clock.micros()
     with transaction.atomic(using=ALIAS):
-        backfill = _change(backfill_id, ended_at=now, cancelled_by=actor[:150])
+        backfill = _change(
+            backfill_id, audit.Action.BACKFILL_CANCEL, ended_at=now, cancelled_by=actor[:150]
+        )
         active = Run.objects.filter(
             backfill=backfill, status__in=[status.value for status in ACTIVE]
         )
@@ -350,7 +362,7 @@ def _check_range(wanted: Range, clock: Clock) -> None:
         )
 
 
-def _change(backfill_id: int, **values: object) -> Backfill:
+def _change(backfill_id: int, action: audit.Action, **values: object) -> Backfill:
     known = 0 < backfill_id < 1 << 63
     going = Backfill.objects.filter(pk=backfill_id, ended_at__isnull=True) if known else None
     with transaction.atomic(using=ALIAS):
@@ -358,6 +370,9 @@ def _change(backfill_id: int, **values: object) -> Backfill:
         found = (
             Backfill.objects.select_related("job").filter(pk=backfill_id).first() if known else None
         )
+        if found is not None and changed:
+            by = str(values.get("cancelled_by", ""))
+            audit.record(action, "backfill", str(backfill_id), {"job": found.job.name}, by=by)
     if found is None:
         raise BackfillError(
             f"there is no backfill {backfill_id}", hint="`cronbell backfills` lists them"

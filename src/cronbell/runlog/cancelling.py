@@ -6,6 +6,7 @@ from django.db import connections, transaction
 
 from cronbell.clock import SYSTEM_CLOCK, Clock
 from cronbell.errors import CronbellError
+from cronbell.runlog import audit
 from cronbell.runlog.models import Run
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import fetch
@@ -39,6 +40,8 @@ def cancel(run_id: int, *, actor: str, clock: Clock = SYSTEM_CLOCK) -> Run:
     known = 0 < run_id <= LARGEST_ID
     with transaction.atomic(using=ALIAS):
         changed = known and fetch(connections[ALIAS], "cancel", [now, by, now, by, run_id])
+        if changed:
+            audit.record(audit.Action.CANCEL, "run", str(run_id), by=actor)
     run = Run.objects.select_related("job").filter(pk=run_id).first() if known else None
     if run is None:
         raise CancelError(f"there is no run {run_id}", hint="`cronbell runs` lists the newest")

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from cronbell.clock import SYSTEM_CLOCK, Clock, from_micros
 from cronbell.errors import CronbellError, UnknownJobError
+from cronbell.runlog import audit
 from cronbell.runlog.models import Job
 from cronbell.runlog.queries import configured_job, storable
 from cronbell.runlog.router import ALIAS
@@ -47,6 +48,7 @@ def pause(job_name: str, *, reason: str, actor: str, clock: Clock = SYSTEM_CLOCK
         job.paused_at = job.paused_at or from_micros(clock.micros())
         job.pause_reason, job.paused_by = reason, actor[:150]
         _save(job)
+        audit.record(audit.Action.PAUSE, "job", job.name, {"reason": reason}, by=actor)
     return job
 
 
@@ -67,6 +69,7 @@ def resume(job_name: str) -> Job:
                 f"the job {job_name!r} is not paused", hint="`cronbell jobs` says which jobs are"
             )
         _save(Job(pk=job.pk, paused_at=None, pause_reason="", paused_by=""))
+        audit.record(audit.Action.RESUME, "job", job.name, {"reason": job.pause_reason})
     return job
 
 

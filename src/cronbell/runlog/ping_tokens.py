@@ -19,6 +19,7 @@ from django.db.models import F
 
 from cronbell.config.secrets import check_secret
 from cronbell.errors import CronbellError, SecretError, UnknownJobError
+from cronbell.runlog import audit
 from cronbell.runlog.models import Job
 from cronbell.runlog.queries import configured_job
 from cronbell.runlog.router import ALIAS
@@ -84,6 +85,7 @@ def rotate(job_name: str) -> Job:
         job = heartbeat_named(job_name)
         Job.objects.filter(pk=job.pk).update(ping_rotation=F("ping_rotation") + 1)
         job.refresh_from_db()
+        audit.record(audit.Action.PING_URL, "job", job.name)
     return job
 
 

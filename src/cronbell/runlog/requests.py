@@ -10,6 +10,7 @@ from django.db import connections, transaction
 from cronbell.clock import SYSTEM_CLOCK, Clock
 from cronbell.domain import Delivery, JobSpec, Overlap, request_key
 from cronbell.errors import CronbellError, UnknownJobError
+from cronbell.runlog import audit
 from cronbell.runlog.jobs import spec_of
 from cronbell.runlog.models import Job, Run
 from cronbell.runlog.router import ALIAS
@@ -70,6 +71,7 @@ def request_run(
     with transaction.atomic(using=ALIAS):
         connection = connections[ALIAS]
         lock_planning(connection)
+        known = Run.objects.filter(key=key).exists()
         if overlap is Overlap.CANCEL_RUNNING:
             execute(connection, "replace_by_request", [now, job.pk, key])
         execute(
@@ -82,6 +84,9 @@ def request_run(
             ],
         )  # fmt: skip
         run_id: int = Run.objects.values_list("id", flat=True).get(key=key)
+        if not known:
+            details = {"run": run_id, "dryRun": dry_run}
+            audit.record(audit.Action.RUN_NOW, "job", job.name, details, by=actor)
     poke(Path(settings.CRONBELL_DATA_DIR))
     return run_id
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -109,6 +110,24 @@ def _postgresql(url: str) -> dict[str, Any]:
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": dict(parse_qsl(parts.query)),
     }
+
+
+def networks(name: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Read a variable that lists addresses or networks, separated by commas.
+
+    Raises:
+        StartError: one of them is neither.
+    """
+    found = []
+    for one in filter(None, (part.strip() for part in os.environ.get(name, "").split(","))):
+        try:
+            found.append(ip_network(one))
+        except ValueError as error:
+            raise StartError(
+                f"{name} names {one!r}, which is no address or network: {error}",
+                hint=f"write {name}=127.0.0.1 or {name}=10.0.0.0/8,fd00::/8",
+            ) from None
+    return tuple(found)
 
 
 def flag(name: str, *, default: bool = False) -> bool:

@@ -13,7 +13,9 @@ from django.utils.translation import gettext_lazy as _
 
 from cronbell import logs
 from cronbell.schedule.zones import pin_zoneinfo
-from cronbell.server.environment import data_dir, databases, flag, hosts, on_vercel, token
+from cronbell.server.environment import (
+    data_dir, databases, flag, hosts, networks, on_vercel, token,
+)
 from cronbell.server.secrets import secret_from_file
 
 # Before anything reads a zone: Django's own conversions must follow the same rules as schedules.
@@ -32,6 +34,9 @@ ALLOWED_HOSTS = hosts()
 CSRF_TRUSTED_ORIGINS = [
     origin for origin in os.environ.get("CRONBELL_ORIGINS", "").split(",") if origin
 ]
+
+# Whose X-Forwarded-For is believed: the servers in front of this one.
+CRONBELL_PROXIES = networks("CRONBELL_PROXIES")
 
 INSTALLED_APPS = [
     "django.contrib.auth",
@@ -58,6 +63,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "cronbell.dashboard.acting.middleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",

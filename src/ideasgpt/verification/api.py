@@ -25,8 +25,16 @@ from ninja.utils import check_csrf
 from pydantic import Field
 
 from cronbell.clock import SYSTEM_CLOCK, iso
-from cronbell.dashboard.answers import OTHERS_THAN_GET, OTHERS_THAN_POST, wrong_method
-from cronbell.dashboard.api import AdministratorSession
+from cronbell.dashboard.access import viewers_too
+from cronbell.dashboard.answers import (
+    NOT_FOUND,
+    OTHERS_THAN_GET,
+    OTHERS_THAN_POST,
+    REFUSALS,
+    ErrorAnswer,
+    wrong_method,
+)
+from cronbell.dashboard.api_access import allowed
 from cronbell.drain.claim import idempotency_key
 from cronbell.endpoint.auth import Gate
 from ideasgpt.verification import service, standing
@@ -84,6 +92,17 @@ class Wanted(Schema):
     recordId: int = Field(ge=1, le=LAST_ID)
 
 
+class Told(Schema):
+    """A verdict, as the job hears it."""
+
+    success: bool
+    recordId: int
+    version: int
+    status: str
+    reasons: list[Any]
+    usage: dict[str, Any]
+
+
 class Decided(Schema):
     """A reviewer's decision on what they saw."""
 
@@ -106,6 +125,7 @@ api = NinjaAPI(
     urls_namespace="verification-api",
     docs_url=None,
     openapi_url="records/openapi.json",
+    docs_decorator=viewers_too,
 )
 
 
@@ -135,7 +155,11 @@ def create_record(
     return Status(201, _shown(record))
 
 
-@api.post("admin/records", auth=service_only)
+@api.post(
+    "admin/records",
+    auth=service_only,
+    response={200: Told, frozenset({400, 401, 404, 409, 503}): ErrorAnswer},
+)
 def verify_record(request: HttpRequest, body: Body[Wanted]) -> HttpResponse:
     """Have a record verified; 409 where somebody else is at it. Repeated: the same verdict."""
     record = Record.objects.filter(pk=body.recordId).first()
@@ -151,7 +175,7 @@ def verify_record(request: HttpRequest, body: Body[Wanted]) -> HttpResponse:
     return _verified(request, record)
 
 
-@api.get("admin/reviews", auth=AdministratorSession())
+@api.get("admin/reviews", auth=allowed(), response={200: dict[str, Any], **REFUSALS})
 def list_reviews(request: HttpRequest, wanted: Query[Paged]) -> dict[str, Any]:
     """List what waits for a person, oldest first: undecided, failed, and sampled approvals."""
     del request
@@ -170,7 +194,11 @@ def list_reviews(request: HttpRequest, wanted: Query[Paged]) -> dict[str, Any]:
     }
 
 
-@api.post("admin/reviews/{int:record_id}", auth=AdministratorSession())
+@api.post(
+    "admin/reviews/{int:record_id}",
+    auth=allowed(),
+    response={200: dict[str, Any], **NOT_FOUND, 409: ErrorAnswer},
+)
 def decide_review(request: HttpRequest, record_id: int, body: Body[Decided]) -> HttpResponse:
     """Decide; 409 where the record is no longer what was looked at."""
     record = Record.objects.filter(pk=min(record_id, LAST_ID)).first()
@@ -198,9 +226,7 @@ def a_verification_is_posted(request: HttpRequest) -> HttpResponse:
     return wrong_method("POST")
 
 
-@api.api_operation(
-    OTHERS_THAN_GET, "admin/reviews", auth=AdministratorSession(), include_in_schema=False
-)
+@api.api_operation(OTHERS_THAN_GET, "admin/reviews", auth=allowed(), include_in_schema=False)
 def reviews_are_read(request: HttpRequest) -> HttpResponse:
     """Refuse other methods, to administrators."""
     del request
@@ -210,7 +236,7 @@ def reviews_are_read(request: HttpRequest) -> HttpResponse:
 @api.api_operation(
     OTHERS_THAN_POST,
     "admin/reviews/{int:record_id}",
-    auth=AdministratorSession(),
+    auth=allowed(),
     include_in_schema=False,
 )
 def a_review_is_posted(request: HttpRequest, record_id: int) -> HttpResponse:

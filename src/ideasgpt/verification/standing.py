@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from cronbell.drain.claim import close_dead, idempotency_key, mark_changed, mark_handled
 from cronbell.drain.models import Stage
 from cronbell.errors import CronbellError
+from cronbell.runlog import audit
 from ideasgpt.verification.models import Attachment, AuditEntry, Record, Standing, Verdict
 from ideasgpt.verification.verdict import PROMPT_VERSION
 from ideasgpt.verification.verifier import Decision
@@ -237,3 +238,6 @@ def _audit(
         to_status=moved[1].value,
         note=note[:2000],
     ).save()
+    if actor != VERIFIER:
+        details = {"from": moved[0].value, "to": moved[1].value, "note": note}
+        audit.record(audit.Action.REVIEW, "record", str(record.pk), details, by=actor)

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from cronbell.clock import SYSTEM_CLOCK, from_micros
-from cronbell.dashboard.access import administrators_only
+from cronbell.dashboard.access import administrators_only, viewers_too
 from cronbell.dashboard.pages.live import SEE_OTHER, live_part, wants_part
 from cronbell.dashboard.preferences import named_zone
 from cronbell.domain import Overlap
@@ -61,7 +61,7 @@ class Line:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@administrators_only
+@viewers_too
 def backfill_page(request: HttpRequest, job_id: int) -> HttpResponse:
     """Ask for a range, show what it would do (GET), have it filled (POST); list the job's."""
     job = _job(job_id)

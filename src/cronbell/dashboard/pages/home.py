@@ -10,13 +10,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from cronbell.clock import SYSTEM_CLOCK
-from cronbell.dashboard.access import administrators_only
+from cronbell.dashboard.access import viewers_too
 from cronbell.dashboard.pages.live import live_part, wants_part
 from cronbell.runlog.overview import LATE_STARTS_FOR, MISSED_FOR, overview
 
 
 @require_safe
-@administrators_only
+@viewers_too
 def home(request: HttpRequest) -> HttpResponse:
     """Answer the four questions; the answers keep themselves current."""
     now = SYSTEM_CLOCK.now()

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.dashboard import charts
-from cronbell.dashboard.access import administrators_only
+from cronbell.dashboard.access import administrators_only, viewers_too
 from cronbell.dashboard.pages.live import SEE_OTHER, live_part, wants_part
 from cronbell.dashboard.policies import policies_of
 from cronbell.errors import CronbellError
@@ -28,7 +28,7 @@ RUNS_SHOWN = 10
 
 
 @require_safe
-@administrators_only
+@viewers_too
 def job_page(request: HttpRequest, job_id: int) -> HttpResponse:
     """Show one job, or the part of the page that a live update asks for."""
     job = _job(job_id)

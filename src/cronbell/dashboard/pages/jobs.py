@@ -18,7 +18,7 @@ from pydantic import BeforeValidator
 
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.dashboard import charts
-from cronbell.dashboard.access import administrators_only
+from cronbell.dashboard.access import viewers_too
 from cronbell.dashboard.pages.live import live_part, page_window, wants_part
 from cronbell.dashboard.parameters import BadParameterError, Page, SearchText, read_query
 from cronbell.runlog import listings, queries, statistics
@@ -76,7 +76,7 @@ class Line:
 
 
 @require_safe
-@administrators_only
+@viewers_too
 def jobs_page(request: HttpRequest) -> HttpResponse:
     """Show the jobs, or the part of the page that a live update asks for."""
     faults: dict[str, str] = {}

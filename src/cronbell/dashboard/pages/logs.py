@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from cronbell.clock import SYSTEM_CLOCK
-from cronbell.dashboard.access import administrators_only
+from cronbell.dashboard.access import viewers_too
 from cronbell.dashboard.pages.live import NO_CHANGE, live_part, page_window, wants_part
 from cronbell.dashboard.parameters import BadParameterError, LogParameters, read_parameters
 from cronbell.runlog import queries
@@ -35,7 +35,7 @@ class JobChoice:
 
 
 @require_safe
-@administrators_only
+@viewers_too
 def cron_logs(request: HttpRequest) -> HttpResponse:
     """Show the page, or the part of it that a live update asks for."""
     faults: dict[str, str] = {}

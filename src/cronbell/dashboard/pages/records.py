@@ -16,10 +16,11 @@ from django.views.decorators.http import require_http_methods, require_safe
 from ninja import Schema
 
 from cronbell.clock import SYSTEM_CLOCK
-from cronbell.dashboard.access import administrators_only
+from cronbell.dashboard.access import administrators_only, viewers_too
 from cronbell.dashboard.pages.live import SEE_OTHER, live_part, wants_part
 from cronbell.dashboard.parameters import BadParameterError, RowId, read_query
 from cronbell.dashboard.request_preview import MASK
+from cronbell.dashboard.retrying import retry_records
 from cronbell.domain import cost_text
 from cronbell.drain import ledger
 from cronbell.drain.claim import idempotency_key
@@ -90,7 +91,7 @@ class HistoryParameters(Schema):
 
 
 @require_safe
-@administrators_only
+@viewers_too
 def records_page(request: HttpRequest) -> HttpResponse:
     """Show every drain of this application with its backlog."""
     now = SYSTEM_CLOCK.now()
@@ -112,7 +113,7 @@ def records_page(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@administrators_only
+@viewers_too
 def drain_page(request: HttpRequest, job: str) -> HttpResponse:
     """Show one drain: its backlog, and what was set aside."""
     _endpoint, drain = _drain(job)
@@ -140,7 +141,7 @@ def drain_page(request: HttpRequest, job: str) -> HttpResponse:
 
 
 @require_safe
-@administrators_only
+@viewers_too
 def record_page(request: HttpRequest) -> HttpResponse:
     """Show where one record stands, and what every run did with it, newest first."""
     job = request.GET.get("job", "")
@@ -191,11 +192,9 @@ def retry_page(request: HttpRequest, job: str) -> HttpResponse:
         raise Http404
     if request.method != "POST":
         return _confirm(request, job, drain, record_id)
-    actor, now = request.user.get_username(), SYSTEM_CLOCK.now()
-    if record_id:
-        number = ledger.try_again(drain, [record_id], actor=actor, now=now)
-    else:
-        number = ledger.try_all_again(drain, actor=actor, now=now)
+    number = retry_records(
+        job, drain, [record_id] if record_id else None, actor=request.user.get_username()
+    )
     if not number:
         words = _("Nothing failed is left to try again: somebody was faster, or it is at work.")
         return _confirm(request, job, drain, record_id, words)

@@ -16,7 +16,7 @@ from ninja import Schema
 from pydantic import BeforeValidator
 
 from cronbell.clock import SYSTEM_CLOCK
-from cronbell.dashboard.access import administrators_only
+from cronbell.dashboard.access import viewers_too
 from cronbell.dashboard.pages.live import NO_CHANGE, live_part, page_window, wants_part
 from cronbell.dashboard.parameters import BadParameterError, Page, SearchText, read_query
 from cronbell.dashboard.request_preview import preview
@@ -68,7 +68,7 @@ class ItemParameters(Schema):
 
 
 @require_safe
-@administrators_only
+@viewers_too
 def run_page(request: HttpRequest, run_id: int) -> HttpResponse:
     """Show one run; while it goes on the page keeps itself current."""
     run = _run(run_id)
@@ -117,7 +117,7 @@ def _items(run: Run, wanted: ItemParameters) -> dict[str, Any]:
 
 
 @require_safe
-@administrators_only
+@viewers_too
 def run_notice(request: HttpRequest, run_id: int) -> HttpResponse:
     """Tell what became of a run that was asked for; nothing while that has not changed."""
     run = _run(run_id)

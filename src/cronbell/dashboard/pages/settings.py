@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 
 from cronbell import __version__, logs, tracing
 from cronbell.clock import SYSTEM_CLOCK
-from cronbell.dashboard.access import administrators_only
+from cronbell.dashboard.access import viewers_too
 from cronbell.dashboard.pages.live import live_part, wants_part
 from cronbell.runlog import listings
 from cronbell.runlog.jobs import live_configuration
@@ -26,7 +26,7 @@ from cronbell.schedule import tzdata_version
 
 
 @require_safe
-@administrators_only
+@viewers_too
 def settings_page(request: HttpRequest) -> HttpResponse:
     """Show what is in force; the runners' part keeps itself current."""
     now = SYSTEM_CLOCK.now()

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from cronbell.clock import SYSTEM_CLOCK, from_micros
-from cronbell.dashboard.access import administrators_only
+from cronbell.dashboard.access import viewers_too
 from cronbell.dashboard.preferences import named_zone, viewer_zone
 from cronbell.errors import ScheduleError, UnknownJobError
 from cronbell.runlog import queries
@@ -85,7 +85,7 @@ class Shown:
 
 
 @require_safe
-@administrators_only
+@viewers_too
 def why_page(request: HttpRequest) -> HttpResponse:
     """Ask for a job and a minute; where both are given, say what became of it."""
     given = {name: request.GET.get(name, "").strip() for name in ("job", "at", "timezone")}
