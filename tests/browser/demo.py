@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.auth.models import Group, User
+from tests.browser.demo_records import demo_records
 from tests.drain.backlog.models import Letter
 
 from cronbell.clock import iso
@@ -90,6 +91,7 @@ class Demo:
         self.runs = self._special()
         self._runners()
         self.letters = self._letters()
+        self.records = demo_records(user, now)
 
     def run(self, job: str, at: datetime, status: str = "success", **columns: Any) -> Run:
         self.number += 1
@@ -257,6 +259,10 @@ def addresses(demo: Demo) -> dict[str, str]:
         + urlencode({"since": iso(demo.now - 9 * DAY)}),
         "rerun": f"/admin/runs/{runs['partial'].pk}/rerun",
         "cancel-run": f"/admin/runs/{runs['running'].pk}/cancel",
+        "reviews": "/admin/reviews",
+        "reviews-decided": "/admin/reviews?show=decided",
+        "review": f"/admin/reviews/{demo.records['doubt'].pk}?text=on",
+        "review-orders": f"/admin/reviews/{demo.records['orders'].pk}?text=on",
         "why-form": "/admin/why",
         "why-skipped": "/admin/why?"
         + urlencode({"job": "verify-records", "at": iso(demo.skipped.scheduled_at)}),

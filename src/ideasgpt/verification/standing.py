@@ -14,7 +14,14 @@ from django.utils.translation import gettext as _
 from cronbell.drain.claim import idempotency_key, mark_changed, mark_handled, send_again
 from cronbell.drain.models import Stage
 from cronbell.errors import CronbellError
-from ideasgpt.verification.models import Attachment, AuditEntry, Record, Standing, Verdict
+from ideasgpt.verification.models import (
+    AFTER_THE_VERIFIER,
+    Attachment,
+    AuditEntry,
+    Record,
+    Standing,
+    Verdict,
+)
 from ideasgpt.verification.verdict import PROMPT_VERSION
 from ideasgpt.verification.verifier import Decision
 
@@ -22,7 +29,7 @@ LEASE_SECONDS = 180.0  # longer than the longest verification
 VERIFIER = "verifier"
 REVIEWED = frozenset({Standing.APPROVED, Standing.REJECTED})
 FOUND = frozenset({*REVIEWED, Standing.NEEDS_REVIEW})  # what the verifier can come to
-DECIDED = frozenset({*FOUND, Standing.FAILED})
+DECIDED = frozenset(map(Standing, AFTER_THE_VERIFIER))
 
 
 class ReviewError(CronbellError):
@@ -101,6 +108,7 @@ def settle(
                 status=decision.status.value,
                 reasons=list(decision.reasons),
                 checks=[{"field": one.field, "found": one.found.value} for one in decision.checks],
+                evidence=[one.told() for one in decision.evidence],
                 documents=list(record.attachments.values_list("sha256", flat=True)),
                 model=decision.model[:200],
                 model_verdict=decision.model_verdict,

@@ -54,6 +54,11 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     const changed = reportZone();
+    const here = document.querySelector(".main-nav [aria-current]");
+    if (here) {
+      // On a phone the navigation is wider than the screen: where one is must be seen.
+      here.parentElement.scrollLeft = here.offsetLeft - here.parentElement.clientWidth / 2;
+    }
     countDown();
     window.setInterval(countDown, 1000);
     if (!window.htmx) {
