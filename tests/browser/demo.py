@@ -148,6 +148,7 @@ class Demo:
             "partial": self.run(
                 "verify-records", now - timedelta(minutes=6), "partial", seconds=41,
                 reason="body_partial", reason_data={"failed": 8, "total": 60}, http_status=200,
+                sent_at=now - timedelta(minutes=6) + timedelta(seconds=15),
                 details="52 of 60 records verified", items_total=60, items_failed=8, attempt=2,
                 body=json.dumps({"success": True, "status": "partial", "processed": 60,
                                  "message": "52 of 60 records verified"}),
@@ -213,7 +214,8 @@ class Demo:
             for number, words in enumerate(errors, start=1)
         ]  # fmt: skip
         runs = Run.objects.filter(job=self.jobs["verify-records"], status="success")
-        for run, error in zip(runs[:3], ("connect: nobody listens", "HTTP 500", ""), strict=True):
+        said = ("", "HTTP 500", "connect: nobody listens")
+        for run, error in zip(reversed(runs[:3]), said, strict=True):  # as they came
             Item.objects.create(
                 run=run, job=run.job, record_id=str(dead[0].pk), ok=not error, error=error,
                 http_status=200, microseconds=1_340_000, tokens=1_812, micromoney=2_300,

@@ -56,7 +56,7 @@ class Try:
 
     Attributes:
         number: which, from 1; the same number again where one was asked to wait.
-        sent_at: when it was sent.
+        sent_at: when it was sent; None where that was not recorded.
         ended_at: when it ended; None while it goes on.
         http_status: what it was answered with; 0 for no answer, None where that is not known.
         reason: why it did not end the run; why the run has its status, for the last one.
@@ -64,7 +64,7 @@ class Try:
     """
 
     number: int
-    sent_at: datetime
+    sent_at: datetime | None
     ended_at: datetime | None
     http_status: int | None
     reason: str
@@ -72,8 +72,10 @@ class Try:
 
     @property
     def took(self) -> timedelta | None:
-        """How long it took; None while it goes on."""
-        return None if self.ended_at is None else self.ended_at - self.sent_at
+        """How long it took; None while it goes on, or where its start is not known."""
+        if self.ended_at is None or self.sent_at is None:
+            return None
+        return self.ended_at - self.sent_at
 
 
 class Result(StrEnum):
@@ -222,7 +224,7 @@ def tries(run: Run) -> list[Try]:
         return before
     last = Try(
         number=max(run.attempt, 1),
-        sent_at=run.sent_at if before and run.sent_at else run.started_at,
+        sent_at=run.sent_at if before else run.started_at,  # a run's start is its first attempt's
         ended_at=run.finished_at,
         http_status=run.http_status,
         reason=reason_text(run),

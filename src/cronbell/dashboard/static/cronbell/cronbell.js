@@ -101,8 +101,9 @@
       if (dialog && !dialog.open && event.detail.target.id === "dialog-body") {
         // A quick answer needs no outline; a slow one must show that the click was taken.
         window.clearTimeout(outline);
-        asking = event.detail.elt;
+        const asked = event.detail.elt;
         outline = window.setTimeout(() => {
+          asking = asked;
           fill(event.detail.target, "while-loading");
           dialog.showModal();
         }, OUTLINE_AFTER_MILLISECONDS);
@@ -133,6 +134,7 @@
         // Who closes the outline does not want what it stands for to open it again.
         if (asking) {
           window.htmx.trigger(asking, "htmx:abort");
+          asking = null;
         }
       });
       body.addEventListener("htmx:sendError", sayLost("when-lost"));
