@@ -72,6 +72,8 @@ class Demo:
 
     def __init__(self, now: datetime) -> None:
         self.now = now
+        # The newest fire of what runs every five minutes.
+        self.fifth = now.replace(minute=now.minute // 5 * 5, second=0, microsecond=0)
         self.random = random.Random(7)
         self.number = 0
         user = User.objects.create_user(NAME, password=PASSWORD)
@@ -126,7 +128,7 @@ class Demo:
             status, extra = ("success", {}) if not bad else ("error", self._refused())
             yield self.run("warm-cache", at, status, seconds=0.4, late=20 + 5 * hours, **extra)
         for minutes in range(600, 5, -5):
-            at = self.now - timedelta(minutes=minutes)
+            at = self.fifth - timedelta(minutes=minutes)
             if minutes % 95 == 0:
                 yield self.run(
                     "verify-records", at, "skipped", reason="overlap", started_at=None,
@@ -140,20 +142,26 @@ class Demo:
 
     def _special(self) -> dict[str, Run]:
         now = self.now
+        sunday = now.replace(hour=3, minute=0, second=0, microsecond=0)
+        sunday -= (now.weekday() + 1) % 7 * DAY
+        sunday -= 7 * DAY if sunday > now - timedelta(minutes=1) else 0 * DAY
         found = {
             "missed": self.run(
-                "clean-data", now - 1.2 * DAY, "missed", reason="outage", started_at=None,
-                finished_at=now - DAY, missed_first_at=now - 8 * DAY, missed_count=2,
+                "clean-data", sunday, "missed", reason="outage", started_at=None,
+                finished_at=sunday + timedelta(minutes=1), missed_first_at=sunday - 7 * DAY,
+                missed_count=2,
             ),
             "partial": self.run(
-                "verify-records", now - timedelta(minutes=6), "partial", seconds=41,
+                "verify-records", self.fifth - timedelta(minutes=5), "partial", seconds=41,
                 reason="body_partial", reason_data={"failed": 8, "total": 60}, http_status=200,
-                sent_at=now - timedelta(minutes=6) + timedelta(seconds=15),
+                sent_at=self.fifth - timedelta(minutes=5) + timedelta(seconds=15),
                 details="52 of 60 records verified", items_total=60, items_failed=8, attempt=2,
                 body=json.dumps({"success": True, "status": "partial", "processed": 60,
                                  "message": "52 of 60 records verified"}),
             ),
-            "late": self.run("generate-ideas", now - timedelta(hours=9), late=190_000, seconds=64),
+            "late": self.run(
+                "generate-ideas", self.fifth - timedelta(hours=9), late=190_000, seconds=64
+            ),
             "running": self.run(
                 "generate-ideas", now - timedelta(minutes=12), "running", kind="run_now",
                 actor="kim", progress_done=3, progress_total=12, lease_owner="r1",
