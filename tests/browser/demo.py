@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.auth.models import Group, User
+from tests.browser.demo_records import demo_records
 from tests.drain.backlog.models import Letter
 
 from cronbell.clock import iso
@@ -73,6 +74,8 @@ class Demo:
 
     def __init__(self, now: datetime) -> None:
         self.now = now
+        # The newest fire of what runs every five minutes.
+        self.fifth = now.replace(minute=now.minute // 5 * 5, second=0, microsecond=0)
         self.random = random.Random(7)
         self.number = 0
         user = User.objects.create_user(NAME, password=PASSWORD)
@@ -94,6 +97,7 @@ class Demo:
         self.runs = self._special()
         self._runners()
         self.letters = self._letters()
+        self.records = demo_records(user, now)
 
     def run(self, job: str, at: datetime, status: str = "success", **columns: Any) -> Run:
         self.number += 1
@@ -128,7 +132,7 @@ class Demo:
             status, extra = ("success", {}) if not bad else ("error", self._refused())
             yield self.run("warm-cache", at, status, seconds=0.4, late=20 + 5 * hours, **extra)
         for minutes in range(600, 5, -5):
-            at = self.now - timedelta(minutes=minutes)
+            at = self.fifth - timedelta(minutes=minutes)
             if minutes % 95 == 0:
                 yield self.run(
                     "verify-records", at, "skipped", reason="overlap", started_at=None,
@@ -142,19 +146,26 @@ class Demo:
 
     def _special(self) -> dict[str, Run]:
         now = self.now
+        sunday = now.replace(hour=3, minute=0, second=0, microsecond=0)
+        sunday -= (now.weekday() + 1) % 7 * DAY
+        sunday -= 7 * DAY if sunday > now - timedelta(minutes=1) else 0 * DAY
         found = {
             "missed": self.run(
-                "clean-data", now - 1.2 * DAY, "missed", reason="outage", started_at=None,
-                finished_at=now - DAY, missed_first_at=now - 8 * DAY, missed_count=2,
+                "clean-data", sunday, "missed", reason="outage", started_at=None,
+                finished_at=sunday + timedelta(minutes=1), missed_first_at=sunday - 7 * DAY,
+                missed_count=2,
             ),
             "partial": self.run(
-                "verify-records", now - timedelta(minutes=6), "partial", seconds=41,
+                "verify-records", self.fifth - timedelta(minutes=5), "partial", seconds=41,
                 reason="body_partial", reason_data={"failed": 8, "total": 60}, http_status=200,
+                sent_at=self.fifth - timedelta(minutes=5) + timedelta(seconds=15),
                 details="52 of 60 records verified", items_total=60, items_failed=8, attempt=2,
                 body=json.dumps({"success": True, "status": "partial", "processed": 60,
                                  "message": "52 of 60 records verified"}),
             ),
-            "late": self.run("generate-ideas", now - timedelta(hours=9), late=190_000, seconds=64),
+            "late": self.run(
+                "generate-ideas", self.fifth - timedelta(hours=9), late=190_000, seconds=64
+            ),
             "running": self.run(
                 "generate-ideas", now - timedelta(minutes=12), "running", kind="run_now",
                 actor="kim", progress_done=3, progress_total=12, lease_owner="r1",
@@ -215,7 +226,8 @@ class Demo:
             for number, words in enumerate(errors, start=1)
         ]  # fmt: skip
         runs = Run.objects.filter(job=self.jobs["verify-records"], status="success")
-        for run, error in zip(runs[:3], ("connect: nobody listens", "HTTP 500", ""), strict=True):
+        said = ("", "HTTP 500", "connect: nobody listens")
+        for run, error in zip(reversed(runs[:3]), said, strict=True):  # as they came
             Item.objects.create(
                 run=run, job=run.job, record_id=str(dead[0].pk), ok=not error, error=error,
                 http_status=200, microseconds=1_340_000, tokens=1_812, micromoney=2_300,
@@ -263,6 +275,10 @@ def addresses(demo: Demo) -> dict[str, str]:
         + urlencode({"since": iso(demo.now - 9 * DAY)}),
         "rerun": f"/admin/runs/{runs['partial'].pk}/rerun",
         "cancel-run": f"/admin/runs/{runs['running'].pk}/cancel",
+        "reviews": "/admin/reviews",
+        "reviews-decided": "/admin/reviews?show=decided",
+        "review": f"/admin/reviews/{demo.records['doubt'].pk}?text=on",
+        "review-orders": f"/admin/reviews/{demo.records['orders'].pk}?text=on",
         "why-form": "/admin/why",
         "why-skipped": "/admin/why?"
         + urlencode({"job": "verify-records", "at": iso(demo.skipped.scheduled_at)}),

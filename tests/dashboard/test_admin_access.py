@@ -44,6 +44,7 @@ def filled(route: str) -> str:
         "<int:run_id>": "1",
         "<int:job_id>": "1",
         "<int:token_id>": "1",
+        "<int:record_id>": "1",
         "<path:object_id>": "1",
         "<path:rest>": "anything",
         "<path:record_id>": "1",

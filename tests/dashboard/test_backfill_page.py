@@ -6,9 +6,11 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from tests.dashboard.conftest import START, spec
 
 from cronbell.clock import SYSTEM_CLOCK, iso
+from cronbell.runlog import backfilling
 from cronbell.runlog.jobs import sync_jobs
 from cronbell.runlog.models import Backfill, Run
 
@@ -103,13 +105,50 @@ def test_progress_pause_resume_cancel(admin, address, make_run):
     assert '<progress value="1" max="3"' in html
     assert "1 / 3" in html
     change = f"/admin/backfills/{made.pk}"
-    assert admin.get(f"{change}/pause").status_code == 405
+    assert admin.put(f"{change}/pause").status_code == 405
     for word, state in (("pause", "paused"), ("resume", "going on"), ("cancel", "cancelled")):
         assert admin.post(f"{change}/{word}").headers["Location"] == f"{address}#backfills"
         assert f"{state}</span>" in page(admin, address)
     assert Run.objects.get(status="running").cancelled_by == "administrator"
     assert admin.post(f"{change}/pause").status_code == 400
     assert admin.post(f"{change}/forget").status_code == 404
+
+
+@pytest.mark.parametrize("word", ["pause", "resume", "cancel"])
+def test_each_change_is_asked_first_and_asking_changes_nothing(admin, address, word):
+    made = start(admin, address)
+    change = f"/admin/backfills/{made.pk}/{word}"
+    whole = page(admin, change)
+    assert "0 of 3 have ended; 3 are not recorded yet." in whole
+    assert f'action="{change}"' in whole
+    part = admin.get(change, headers={"HX-Target": "dialog-body", "HX-Request": "true"})
+    assert b"<html" not in part.content
+    assert b'id="dialog-title"' in part.content
+    made.refresh_from_db()
+    assert (made.paused_at, made.ended_at) == (None, None)
+    assert admin.get(f"/admin/backfills/{2**70}/{word}").status_code == 404
+    assert admin.get(f"/admin/backfills/{made.pk}/forget").status_code == 404
+
+
+def test_the_request_that_is_shown_is_the_first_one_sent(admin, address):
+    html = page(admin, address, **DAYS)
+    shown = re.search(r"<dt>Idempotency-Key</dt><dd>([^<]+)</dd>", html)[1]
+    assert admin.post(address, form(html)).status_code == 303
+    with transaction.atomic(using="runlog"):
+        assert backfilling.feed(SYSTEM_CLOCK.micros()) == 3
+    first = Run.objects.filter(kind="backfill").earliest("scheduled_at")
+    assert first.key == shown
+
+
+def test_the_dialog_gets_the_preview_alone_or_what_is_wrong(admin, address):
+    ask = {"HX-Target": "dialog-body", "HX-Request": "true"}
+    part = admin.get(address, DAYS, headers=ask).content.decode()
+    assert "<html" not in part
+    assert "3 fires would be run" in part
+    assert "Idempotency-Key" in part
+    wrong = admin.get(address, {"since": "noon"}, headers=ask)
+    assert wrong.status_code == 400
+    assert 'id="problem"' in wrong.content.decode()
 
 
 def test_the_list_is_given_anew_alone(admin, address):
@@ -129,3 +168,22 @@ def test_where_there_is_nothing_to_fill_there_is_no_page(admin, jobs, address):
 def test_korean(admin, address):
     admin.cookies["django_language"] = "ko"
     assert "차례 3개를 실행합니다" in page(admin, address, **DAYS)
+    wrong = {"since": "2026-10-03T00:00", "until": "2026-10-01T00:00"}
+    assert "since가 until보다 늦습니다" in page(admin, address, 400, **wrong)
+
+
+def test_every_refusal_is_korean_on_a_korean_page(admin, address, make_run):
+    admin.cookies["django_language"] = "ko"
+    run = make_run()
+    made = start(admin, address)
+    admin.post(f"/admin/backfills/{made.pk}/cancel")
+    answers = [
+        admin.post(f"/admin/runs/{run.pk}/cancel"),
+        admin.post(f"/admin/runs/{make_run(status='running').pk}/rerun", {"nonce": "click-1"}),
+        admin.post(f"/admin/runs/{run.pk}/rerun", {"nonce": ""}),
+        admin.post(f"/admin/backfills/{made.pk}/pause"),
+    ]
+    for answer in answers:
+        assert answer.status_code == 400
+        said = re.search(r'role="alert">.*?<p>(.*?)</p>', answer.content.decode(), re.DOTALL)[1]
+        assert not re.search(r"[a-z]{3,} [a-z]{3,} [a-z]{3,}", re.sub(r"`[^`]*`", "", said)), said

@@ -12,6 +12,7 @@ from tests.dashboard.conftest import START, spec
 from tests.support import pages
 
 from cronbell.dashboard.pages import jobs as jobs_module
+from cronbell.dashboard.templatetags.cronbell import day_words
 from cronbell.domain import CatchUp, Dialect, DstGap, DstRepeat, Overlap
 from cronbell.runlog.jobs import sync_jobs
 from cronbell.runlog.models import Job, Run
@@ -164,7 +165,7 @@ def test_history_figures_trends_and_their_numbers(admin, make_run, jobs):
     assert "3 of 4" in text
     assert page.count("<path class=") == 4
     assert page.count('<svg class="bars') == 3
-    day = (now - timedelta(days=1)).strftime("%Y-%m-%d")
+    day = day_words((now - timedelta(days=1)).date())
     assert f"{day}: 1 succeeded, 0 failed" in page
     assert f"{day}: half within 3.0 s, 95 in 100 within 3.0 s" in page
     numbers = re.search(r'<details class="numbers">.*?</details>', page, re.DOTALL)[0]

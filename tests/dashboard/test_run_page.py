@@ -9,7 +9,7 @@ import pytest
 from tests.dashboard.conftest import START
 
 from cronbell.dashboard.pages.live import VERSION_HEADER
-from cronbell.dashboard.pages.run import pretty, timeline
+from cronbell.dashboard.pages.run import pretty, timeline, tries
 from cronbell.runlog.models import Run
 
 pytestmark = pytest.mark.django_db(databases=["default", "runlog"])
@@ -39,6 +39,36 @@ def test_a_retried_run_shows_every_attempt_and_why_it_failed(make_run):
     )
     assert words(run) == ["Due", "Queued", "Sent", "Answered 503", "Sent", "Answered 200"]
     assert "503" in timeline(run)[3].note
+
+
+def test_attempts_are_listed_with_times_answers_and_reasons(admin, make_run):
+    run = make_run(http_status=200, attempt=3)
+    for number, status in ((1, 503), (2, 0)):
+        at = run.started_at + timedelta(seconds=10 * number)
+        run.attempts.create(
+            number=number, term=number, started_at=at, finished_at=at + timedelta(seconds=number),
+            reason="http_status" if status else "connect",
+            reason_data={"status": status} if status else {"host": "shop:80"},
+            http_status=status,
+        )  # fmt: skip
+    Run.objects.filter(pk=run.pk).update(sent_at=run.started_at + timedelta(seconds=30))
+    html = admin.get(f"/admin/runs/{run.pk}").content.decode()
+    table = html[html.index('id="attempts"') :].split("</section>")[0]
+    rows = table.split("<tr")[2:]
+    assert len(rows) == 3
+    assert "503" in rows[0]
+    assert ">1.0 s<" in rows[0]
+    assert "no answer" in rows[1]
+    assert ">2.0 s<" in rows[1]
+    assert "shop:80" in rows[1]
+    assert ">200<" in rows[2]
+    assert "00:01:30.250" in rows[2]  # the last one was sent then, not when the run began
+
+
+def test_what_was_never_sent_has_no_attempts(make_run):
+    assert tries(make_run(status="skipped", started_at=None)) == []
+    assert tries(make_run(kind="call", by_endpoint=True)) == []
+    assert [one.ended_at for one in tries(make_run(status="running"))] == [None]
 
 
 def test_a_skipped_fire_was_not_sent(make_run):

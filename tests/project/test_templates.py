@@ -17,6 +17,18 @@ def test_no_template_has_inline_script_style_or_handlers_or_loads_from_elsewhere
     assert not found
 
 
+def test_what_fills_the_dialog_never_takes_its_place():
+    # Live parts swap their outer HTML, and what stands in them inherits that: a dialog opened
+    # from one would open but once.
+    found = [
+        f"{source.name(path)}: {rest[:40]}"
+        for path in source.under("src", suffix=".html")
+        for rest in source.text(path).split('hx-target="#dialog-body"')[1:]
+        if not rest.startswith(' hx-swap="innerHTML"')
+    ]
+    assert not found
+
+
 @pytest.mark.parametrize(
     "markup",
     [

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import polib
 import pytest
 from tests.support import catalogues, machine, source
 
+# What is called by another name is shown in English for ever: gathering looks for names.
+ALIAS = re.compile(r"gettext\w* as (?!_\b)\w+")
 EACH = [
     pytest.param(package, language, id=f"{package}-{language}")
     for package in source.PACKAGES
@@ -37,6 +40,21 @@ def test_the_catalogue_has_exactly_the_texts_of_the_source(
     found = catalogues.keys(catalogues.gathered(package, language, tmp_path))
     assert not found - known, "run make messages: these texts are not in the catalogue"
     assert not known - found, "run make messages: these texts are no longer in the source"
+
+
+def test_no_text_is_called_by_a_name_that_gathering_does_not_know():
+    hidden = [
+        f"{source.name(path)}: {words}"
+        for path in source.under("src", suffix=".py")
+        for words in ALIAS.findall(source.text(path))
+    ]
+    assert not hidden
+
+
+@pytest.mark.parametrize("words", ["import gettext as _now", "import pgettext_lazy as said"])
+def test_sabotage_another_name_is_seen(words: str):
+    assert ALIAS.findall(words)
+    assert not ALIAS.findall("import gettext_lazy as _")
 
 
 def entry(**values) -> polib.POEntry:

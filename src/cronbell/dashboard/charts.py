@@ -42,6 +42,7 @@ class Squares:
 
     Attributes:
         squares: the runs.
+        vacant: where runs to come will stand.
         width: of the whole drawing.
         succeeded: how many succeeded.
         failed: how many failed, wholly or in part.
@@ -49,6 +50,7 @@ class Squares:
     """
 
     squares: Sequence[Square]
+    vacant: Sequence[int]
     width: int
     succeeded: int
     failed: int
@@ -118,6 +120,7 @@ def squares(marks: Sequence[Mark], places: int) -> Squares:
     failed = sum(mark.status in FAILED for mark in marks)
     return Squares(
         squares=[Square(mark, (first + place) * STEP) for place, mark in enumerate(marks)],
+        vacant=[place * STEP for place in range(first)],
         width=places * STEP - GAP,
         succeeded=succeeded,
         failed=failed,

@@ -11,6 +11,7 @@ from django.utils.functional import cached_property
 from cronbell import __version__
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.dashboard.access import is_admin, may_see
+from cronbell.dashboard.additions import Addition, additions
 from cronbell.dashboard.preferences import theme_of
 from cronbell.runlog import queries
 from cronbell.server.health import Check, Trouble, watch
@@ -45,6 +46,11 @@ class Shell:
     def runner(self) -> queries.RunnerState:
         """Whether a runner is alive, and when one was last seen."""
         return queries.runner_state(SYSTEM_CLOCK.now())
+
+    @property
+    def additions(self) -> list[Addition]:
+        """The pages that the application has added."""
+        return additions()
 
     @cached_property
     def troubles(self) -> list[Trouble]:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from django.conf import settings
 from django.db import connections, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils.translation import gettext as _
 
 from cronbell.clock import SYSTEM_CLOCK, Clock, to_micros
 from cronbell.domain import Delivery, Overlap, request_key
@@ -119,7 +120,10 @@ def rerun(run_id: int, *, nonce: str, actor: str, clock: Clock = SYSTEM_CLOCK) -
     known = 0 < run_id <= LARGEST_ID
     run = Run.objects.select_related("job").filter(pk=run_id).first() if known else None
     if run is None:
-        raise RerunError(f"there is no run {run_id}", hint="`cronbell runs` lists the newest")
+        raise RerunError(
+            _("there is no run %(id)s") % {"id": run_id},
+            hint=_("`cronbell runs` lists the newest"),
+        )
     _check(run)
     row = _row(run, nonce, actor, 0, _overlap(run.job))
 
@@ -211,8 +215,9 @@ def check_nonce(nonce: str) -> None:
     """
     if not (0 < len(nonce) <= LONGEST_NONCE and nonce.isascii() and nonce.isprintable()):
         raise RerunError(
-            f"the nonce must be 1 to {LONGEST_NONCE} printable ASCII characters",
-            hint="use a random text, made anew for each click",
+            _("the nonce must be 1 to %(most)s printable ASCII characters")
+            % {"most": LONGEST_NONCE},
+            hint=_("use a random text, made anew for each click"),
         )
 
 
@@ -224,18 +229,20 @@ def rerun_key(run: Run, nonce: str) -> str:
 def _check(run: Run) -> None:
     if not is_final(Status(run.status)):
         raise RerunError(
-            f"run {run.pk} still goes on: {run.status}",
-            hint=f"wait for its end, or `cronbell cancel {run.pk}` first",
+            _("run %(id)s still goes on: %(status)s")
+            % {"id": run.pk, "status": run.get_status_display()},
+            hint=_("wait for its end, or `cronbell cancel %(id)s` first") % {"id": run.pk},
         )
     if run.missed_count > 1:
         raise RerunError(
-            f"run {run.pk} stands for {run.missed_count} fires that were missed",
-            hint="fill them fire by fire: `cronbell backfill JOB --since … --missed-only`",
+            _("run %(id)s stands for %(n)s fires that were missed")
+            % {"id": run.pk, "n": run.missed_count},
+            hint=_("fill them fire by fire: `cronbell backfill JOB --since … --missed-only`"),
         )
     if run.job.removed_at is not None:
         raise RerunError(
-            f"the job {run.job.name!r} is not in the configuration any more",
-            hint="`cronbell jobs` lists the jobs there are",
+            _("the job %(job)r is not in the configuration any more") % {"job": run.job.name},
+            hint=_("`cronbell jobs` lists the jobs there are"),
         )
 
 
@@ -264,20 +271,22 @@ def _row(run: Run, nonce: str, actor: str, ahead: int, overlap: Overlap) -> Agai
 def _check_choice(chosen: Chosen) -> None:
     if chosen.job_name and configured_job(chosen.job_name) is None:
         raise UnknownJobError(
-            f"there is no job {chosen.job_name!r}", hint="`cronbell jobs` lists the jobs there are"
+            _("there is no job %(job)r") % {"job": chosen.job_name},
+            hint=_("`cronbell jobs` lists the jobs there are"),
         )
     if not 1 <= chosen.limit <= MOST_REPLAYED:
         raise RerunError(
-            f"the limit {chosen.limit} is not from 1 to {MOST_REPLAYED:,}",
-            hint="replay in several steps: what was done again is left out the next time",
+            _("the limit %(limit)s is not from 1 to %(most)s")
+            % {"limit": chosen.limit, "most": f"{MOST_REPLAYED:,}"},
+            hint=_("replay in several steps: what was done again is left out the next time"),
         )
     if not chosen.statuses or not set(chosen.statuses) <= FINAL:
         raise RerunError(
-            "only runs that are over can be replayed",
-            hint=f"name statuses among {', '.join(sorted(FINAL))}",
+            _("only runs that are over can be replayed"),
+            hint=_("name statuses among %(names)s") % {"names": ", ".join(sorted(FINAL))},
         )
     if chosen.since and chosen.until and chosen.since >= chosen.until:
-        raise RerunError("since is not before until", hint="swap them")
+        raise RerunError(_("since is not before until"), hint=_("swap them"))
 
 
 def _matching(chosen: Chosen) -> QuerySet[Run]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connections, transaction
 from django.db.models import Count, F
+from django.utils.translation import gettext as _
 
 from cronbell.clock import SYSTEM_CLOCK, Clock, iso, to_micros
 from cronbell.domain import Delivery, JobSpec, Overlap, request_key
@@ -94,21 +95,23 @@ def preview(wanted: Range, clock: Clock = SYSTEM_CLOCK) -> Preview:
     job = configured_job(wanted.job_name)
     if job is None:
         raise UnknownJobError(
-            f"there is no job {wanted.job_name!r}", hint="`cronbell jobs` lists the jobs there are"
+            _("there is no job %(job)r") % {"job": wanted.job_name},
+            hint=_("`cronbell jobs` lists the jobs there are"),
         )
     _check_range(wanted, clock)
     if not job.schedule:
         raise BackfillError(
-            f"the job {job.name!r} has no schedule, and so no fires",
-            hint=f"`cronbell run {job.name}` runs it now",
+            _("the job %(job)r has no schedule, and so no fires") % {"job": job.name},
+            hint=_("`cronbell run %(job)s` runs it now") % {"job": job.name},
         )
     schedule = schedule_of(spec_of(job))
     spans = _spans(job, wanted.since, wanted.until, missed_only=wanted.missed_only)
     fires = sum(schedule.count(low, high) for low, high in spans)
     if fires > MOST_FIRES:
         raise BackfillError(
-            f"{job.name} has {fires:,} fires in that range; one backfill fills {MOST_FIRES:,}",
-            hint="fill a shorter range first, or only what was missed: --missed-only",
+            _("%(job)s has %(n)s fires in that range; one backfill fills %(most)s")
+            % {"job": job.name, "n": f"{fires:,}", "most": f"{MOST_FIRES:,}"},
+            hint=_("fill a shorter range first, or only what was missed: --missed-only"),
         )
     firsts = [fire for low, high in spans for fire in islice(schedule.fires(low, high), 1)]
     lasts = [
@@ -137,9 +140,9 @@ def start(wanted: Range, *, nonce: str, actor: str, clock: Clock = SYSTEM_CLOCK)
     found = preview(wanted, clock)
     if not found.fires:
         raise BackfillError(
-            f"{wanted.job_name} has nothing to fill from {iso(wanted.since)} to"
-            f" {iso(wanted.until)}",
-            hint="`cronbell backfill … --dry-run` says what there is",
+            _("%(job)s has nothing to fill from %(since)s to %(until)s")
+            % {"job": wanted.job_name, "since": iso(wanted.since), "until": iso(wanted.until)},
+            hint=_("`cronbell backfill … --dry-run` says what there is"),
         )
     since = to_micros(wanted.since)
     with transaction.atomic(using=ALIAS):
@@ -227,6 +230,11 @@ def cancel(backfill_id: int, *, actor: str, clock: Clock = SYSTEM_CLOCK) -> Back
     return backfill
 
 
+def fire_key(job_name: str, fire: int, nonce: str) -> str:
+    """Return the idempotency key with which a backfill runs a fire (epoch seconds)."""
+    return request_key(Kind.BACKFILL, job_name, f"{fire}:{nonce}")
+
+
 def filled(run: Run) -> list[Filling]:
     """Say how much of a missed row backfills have filled; its own row never changes."""
     if run.status != Status.MISSED or run.missed_first_at is None:
@@ -302,7 +310,7 @@ def _left(backfill: Backfill, schedule: Schedule) -> Iterator[int]:
 def _row(backfill: Backfill, job: Job, spec: JobSpec, fire: int, ahead: int) -> AgainRow:
     return AgainRow(
         job_id=job.pk,
-        key=request_key(Kind.BACKFILL, job.name, f"{fire}:{backfill.nonce}"),
+        key=fire_key(job.name, fire, backfill.nonce),
         kind=Kind.BACKFILL.value,
         dry_run=False,
         scheduled_at=fire * MICROS,
@@ -349,16 +357,18 @@ def _second_before(micros: int) -> int:
 
 def _check_range(wanted: Range, clock: Clock) -> None:
     if wanted.since > wanted.until:
-        raise BackfillError("since is after until", hint="swap them")
+        raise BackfillError(_("since is after until"), hint=_("swap them"))
     if to_micros(wanted.until) > clock.micros():
         raise BackfillError(
-            f"until {iso(wanted.until)} is in the future",
-            hint="fires that are not due yet run by themselves; without --until it fills up to now",
+            _("until %(until)s is in the future") % {"until": iso(wanted.until)},
+            hint=_(
+                "fires that are not due yet run by themselves; without --until it fills up to now"
+            ),
         )
     if wanted.overlap not in OVERLAPS:
         raise BackfillError(
-            f"a backfill cannot have the overlap {wanted.overlap.value}",
-            hint=f"use one of {', '.join(OVERLAPS)}",
+            _("a backfill cannot have the overlap %(overlap)s") % {"overlap": wanted.overlap.value},
+            hint=_("use one of %(names)s") % {"names": ", ".join(OVERLAPS)},
         )
 
 
@@ -375,11 +385,12 @@ def _change(backfill_id: int, action: audit.Action, **values: object) -> Backfil
             audit.record(action, "backfill", str(backfill_id), {"job": found.job.name}, by=by)
     if found is None:
         raise BackfillError(
-            f"there is no backfill {backfill_id}", hint="`cronbell backfills` lists them"
+            _("there is no backfill %(id)s") % {"id": backfill_id},
+            hint=_("`cronbell backfills` lists them"),
         )
     if not changed:
         raise BackfillError(
-            f"backfill {backfill_id} has recorded all its fires or was cancelled",
-            hint="its runs can be cancelled one by one: `cronbell cancel RUN`",
+            _("backfill %(id)s has recorded all its fires or was cancelled") % {"id": backfill_id},
+            hint=_("its runs can be cancelled one by one: `cronbell cancel RUN`"),
         )
     return found

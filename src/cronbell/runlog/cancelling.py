@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import connections, transaction
+from django.utils.translation import gettext as _
 
 from cronbell.clock import SYSTEM_CLOCK, Clock
 from cronbell.errors import CronbellError
@@ -44,12 +45,16 @@ def cancel(run_id: int, *, actor: str, clock: Clock = SYSTEM_CLOCK) -> Run:
             audit.record(audit.Action.CANCEL, "run", str(run_id), by=actor)
     run = Run.objects.select_related("job").filter(pk=run_id).first() if known else None
     if run is None:
-        raise CancelError(f"there is no run {run_id}", hint="`cronbell runs` lists the newest")
+        raise CancelError(
+            _("there is no run %(id)s") % {"id": run_id},
+            hint=_("`cronbell runs` lists the newest"),
+        )
     if changed:
         return run
     if run.by_endpoint and run.finished_at is None:
         raise CancelError(
-            f"run {run_id} is a call that Cronbell did not make, and cannot end",
-            hint="end it in the application, or where it is called from",
+            _("run %(id)s is a call that Cronbell did not make, and cannot end") % {"id": run_id},
+            hint=_("end it in the application, or where it is called from"),
         )
-    raise CancelError(f"run {run_id} is over: {run.status}", hint="nothing is left to cancel")
+    words = _("run %(id)s is over: %(status)s") % {"id": run_id, "status": run.get_status_display()}
+    raise CancelError(words, hint=_("nothing is left to cancel"))

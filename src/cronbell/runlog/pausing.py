@@ -7,6 +7,7 @@ and needs no reload.
 from __future__ import annotations
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from cronbell.clock import SYSTEM_CLOCK, Clock, from_micros
 from cronbell.errors import CronbellError, UnknownJobError
@@ -40,8 +41,10 @@ def pause(job_name: str, *, reason: str, actor: str, clock: Clock = SYSTEM_CLOCK
     reason = reason.strip()
     if not 0 < len(reason) <= LONGEST_REASON or not storable(reason):
         raise PauseError(
-            f"the reason must be text of 1 to {LONGEST_REASON} characters",
-            hint='say why, for whoever finds the job paused: --reason "the target is being moved"',
+            _("the reason must be text of 1 to %(most)s characters") % {"most": LONGEST_REASON},
+            hint=_(
+                "say why, for whoever finds the job paused: --reason “the target is being moved”"
+            ),
         )
     with transaction.atomic(using=ALIAS):
         job = _configured(job_name)
@@ -66,7 +69,8 @@ def resume(job_name: str) -> Job:
         job = _configured(job_name)
         if job.paused_at is None:
             raise PauseError(
-                f"the job {job_name!r} is not paused", hint="`cronbell jobs` says which jobs are"
+                _("the job %(job)r is not paused") % {"job": job_name},
+                hint=_("`cronbell jobs` says which jobs are"),
             )
         _save(Job(pk=job.pk, paused_at=None, pause_reason="", paused_by=""))
         audit.record(audit.Action.RESUME, "job", job.name, {"reason": job.pause_reason})
@@ -84,6 +88,7 @@ def _configured(name: str) -> Job:
     job = configured_job(name)
     if job is None:
         raise UnknownJobError(
-            f"there is no job {name!r}", hint="`cronbell jobs` lists the jobs there are"
+            _("there is no job %(job)r") % {"job": name},
+            hint=_("`cronbell jobs` lists the jobs there are"),
         )
     return job

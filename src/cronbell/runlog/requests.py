@@ -6,6 +6,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import connections, transaction
+from django.utils.translation import gettext as _
 
 from cronbell.clock import SYSTEM_CLOCK, Clock
 from cronbell.domain import Delivery, JobSpec, Overlap, request_key
@@ -95,21 +96,24 @@ def _asked_for(job_name: str, *, dry_run: bool) -> tuple[Job, JobSpec]:
     job = Job.objects.filter(name=job_name, removed_at__isnull=True).first()
     if job is None:
         raise UnknownJobError(
-            f"there is no job {job_name!r}", hint="`cronbell jobs` lists the jobs there are"
+            _("there is no job %(job)r") % {"job": job_name},
+            hint=_("`cronbell jobs` lists the jobs there are"),
         )
     spec = spec_of(job)
     if spec.heartbeat:
         raise HeartbeatRunError(
-            f"the job {job_name!r} is a heartbeat: Cronbell waits for its pings and cannot run it",
-            hint="run it where it lives; it pings from there",
+            _("the job %(job)r is a heartbeat: Cronbell waits for its pings and cannot run it")
+            % {"job": job_name},
+            hint=_("run it where it lives; it pings from there"),
         )
     if dry_run and not spec.dry_run:
         raise DryRunError(
-            f"the job {job_name!r} does not declare a dry run",
-            hint=(
-                "if its endpoint honours the header X-Cronbell-Dry-Run, say so in cronbell.toml: "
-                f"[jobs.{job_name}] dry_run = true"
-            ),
+            _("the job %(job)r does not declare a dry run") % {"job": job_name},
+            hint=_(
+                "if its endpoint honours the header X-Cronbell-Dry-Run, say so in cronbell.toml:"
+                " [jobs.%(job)s] dry_run = true"
+            )
+            % {"job": job_name},
         )
     return job, spec
 

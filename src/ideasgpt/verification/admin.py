@@ -12,7 +12,7 @@ from django.db.models import Model, QuerySet
 from django.http import FileResponse, Http404, HttpRequest, HttpResponseBase
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from cronbell.clock import SYSTEM_CLOCK
@@ -92,7 +92,15 @@ class VerdictInline(_Shown):
     """What the verifier found."""
 
     model = Verdict
-    fields = readonly_fields = ("version", "status", "reasons", "checks", "model", "decided_at")
+    fields = readonly_fields = (
+        "version",
+        "status",
+        "reasons",
+        "checks",
+        "evidence",
+        "model",
+        "decided_at",
+    )
 
 
 class AuditInline(_Shown):
@@ -172,7 +180,7 @@ class RecordAdmin(Base):
         actor, now = request.user.get_username(), SYSTEM_CLOCK.now()
         ids = [str(one.pk) for one in records]
         count = ledger.try_again(verify_records.drain, ids, actor=actor, now=now)
-        self.message_user(request, _now("%(n)d records wait again.") % {"n": count})
+        self.message_user(request, gettext("%(n)d records wait again.") % {"n": count})
 
     def _decide(self, request: HttpRequest, records: QuerySet[Record], to: Standing) -> None:
         for one in records:

@@ -12,3 +12,20 @@ class VerificationConfig(AppConfig):
     name = "ideasgpt.verification"
     label = "verification"
     verbose_name = _("Verification")
+
+    def ready(self) -> None:
+        """Have the dashboard lead to the reviews."""
+        from cronbell.dashboard.additions import Addition, add_page  # noqa: PLC0415 - has models
+        from ideasgpt.verification.pages import waiting  # noqa: PLC0415
+
+        add_page(
+            Addition(
+                nav="reviews",
+                word=_("Reviews"),
+                url_name="reviews",
+                about=_(
+                    "Documents that a person decides on: in doubt, failed, or drawn to be seen."
+                ),
+                waiting=waiting,
+            )
+        )

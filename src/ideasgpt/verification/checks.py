@@ -68,6 +68,20 @@ def labelled(text: str) -> Iterator[tuple[str, str]]:
             yield label, said
 
 
+def places(value: str, text: str) -> list[tuple[int, int]]:
+    """Return where a text as it stands has a value, to be marked for a person.
+
+    An aid, not a finding: a value written in another width is one that ``says`` alone sees.
+    """
+    found = []
+    for way in _ways(value):
+        words = way.split()
+        if words:
+            pattern = r"\s+".join(map(re.escape, words))
+            found += [one.span() for one in re.finditer(pattern, text, re.IGNORECASE)]
+    return sorted(found)
+
+
 def _judge(name: str, value: str, text: str) -> Found:
     if _impossible(value):
         return Found.IMPOSSIBLE

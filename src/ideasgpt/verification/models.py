@@ -61,6 +61,13 @@ def _fits(text: object, longest: int) -> bool:
     return any(one.isalnum() for one in text) and all(one.isprintable() for one in text)
 
 
+# What the verifier leaves behind: whatever moves a record on from here is a person's decision.
+AFTER_THE_VERIFIER = [
+    one.value
+    for one in (Standing.APPROVED, Standing.REJECTED, Standing.NEEDS_REVIEW, Standing.FAILED)
+]
+
+
 class Record(DrainState):
     """Something a person claims, with the documents that are to show it.
 
@@ -165,7 +172,11 @@ class _AppendOnly(models.Model):
 
 
 class Verdict(_AppendOnly):
-    """What the verifier found for one version of a record: at most one, whatever is killed."""
+    """What the verifier found for one version of a record: at most one, whatever is killed.
+
+    ``evidence`` is what the model quoted for each claim, and whether the quote proves it; empty
+    where no model was asked or none gave an answer that could be read.
+    """
 
     record = models.ForeignKey(
         Record, on_delete=models.PROTECT, related_name="verdicts", verbose_name=_("record")
@@ -175,6 +186,7 @@ class Verdict(_AppendOnly):
     status = models.CharField(_("status"), max_length=12)
     reasons = models.JSONField(_("reasons"), default=list)
     checks = models.JSONField(_("checks"), default=list)
+    evidence = models.JSONField(_("evidence"), default=list)
     documents = models.JSONField(_("documents"), default=list)
     model = models.CharField(_("model"), max_length=200, blank=True, default="")
     model_verdict = models.CharField(_("model's verdict"), max_length=20, blank=True, default="")
@@ -210,6 +222,14 @@ class AuditEntry(_AppendOnly):
     class Meta:
         verbose_name = _("audit entry")
         verbose_name_plural = _("audit entries")
+        indexes = [
+            # People decide after the verifier; its own entries, by far the most, come from others.
+            models.Index(
+                fields=["id"],
+                condition=models.Q(from_status__in=AFTER_THE_VERIFIER),
+                name="audit_by_people",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.record_id}: {self.from_status} → {self.to_status}"

@@ -16,7 +16,14 @@ from cronbell.drain.claim import close_dead, idempotency_key, mark_changed, mark
 from cronbell.drain.models import Stage
 from cronbell.errors import CronbellError
 from cronbell.runlog import audit
-from ideasgpt.verification.models import Attachment, AuditEntry, Record, Standing, Verdict
+from ideasgpt.verification.models import (
+    AFTER_THE_VERIFIER,
+    Attachment,
+    AuditEntry,
+    Record,
+    Standing,
+    Verdict,
+)
 from ideasgpt.verification.verdict import PROMPT_VERSION
 from ideasgpt.verification.verifier import Decision
 
@@ -24,7 +31,7 @@ LEASE_SECONDS = 180.0  # longer than the longest verification
 VERIFIER = "verifier"
 REVIEWED = frozenset({Standing.APPROVED, Standing.REJECTED})
 FOUND = frozenset({*REVIEWED, Standing.NEEDS_REVIEW})  # what the verifier can come to
-DECIDED = frozenset({*FOUND, Standing.FAILED})
+DECIDED = frozenset(map(Standing, AFTER_THE_VERIFIER))
 
 
 class ReviewError(CronbellError):
@@ -103,6 +110,7 @@ def settle(
                 status=decision.status.value,
                 reasons=list(decision.reasons),
                 checks=[{"field": one.field, "found": one.found.value} for one in decision.checks],
+                evidence=[one.told() for one in decision.evidence],
                 documents=list(record.attachments.values_list("sha256", flat=True)),
                 model=decision.model[:200],
                 model_verdict=decision.model_verdict,

@@ -53,7 +53,7 @@ def suspicions(text: str) -> list[str]:
     plain = unicodedata.normalize("NFKC", text).casefold()
     letters = "".join(one for one in plain if one.isalnum())
     signs = {
-        "invisible_characters": any(map(_is_invisible, text)),
+        "invisible_characters": any(map(is_invisible, text)),
         "instructions": bool(_INSTRUCTIONS.search(plain) or _RUN_TOGETHER.search(letters)),
         "answer_shaped": bool(_ANSWER.search(plain)),
         "encoded_text": any(_decodes(one) for one in _ENCODED.findall(text)),
@@ -63,7 +63,8 @@ def suspicions(text: str) -> list[str]:
     return [name for name, there in signs.items() if there]
 
 
-def _is_invisible(one: str) -> bool:
+def is_invisible(one: str) -> bool:
+    """Say whether a character leaves no mark, and is none that lays out a text either."""
     if one in _LAYOUT:
         return False
     return unicodedata.category(one) in {"Cc", "Cf", "Co", "Cn", "Cs"} or (

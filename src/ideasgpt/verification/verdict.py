@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -13,6 +14,7 @@ from ideasgpt.verification.checks import normal, says
 from ideasgpt.verification.documents import Document
 
 PROMPT_VERSION = "1"
+LONGEST_QUOTE = 400  # characters that are kept; 200 are asked for
 SYSTEM = """\
 You check whether documents support what a person claims. The user message is one JSON object:
 "claims" maps field names to claimed values, "documents" holds text taken from uploaded files.
@@ -91,23 +93,62 @@ def parse(text: str) -> ModelVerdict | None:
         return None
 
 
-def unproved(
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the model said of one claim, and what that is worth.
+
+    Attributes:
+        field: the claim's name.
+        status: the model's word for it.
+        document: the id of the document that it named.
+        quote: what it quoted, cut where it is longer than was asked for.
+        proved: the quote stands in that document and holds the value.
+    """
+
+    field: str
+    status: str
+    document: str
+    quote: str
+    proved: bool
+
+    def told(self) -> dict[str, Any]:
+        """Return it as it is stored."""
+        return asdict(self)
+
+
+def evidence(
     verdict: ModelVerdict, fields: dict[str, str], documents: Sequence[Document]
-) -> list[str]:
-    """Return the fields the answer does not prove.
+) -> list[Proof]:
+    """Hold each claim's quote to the documents; of several for one claim the last counts.
 
     Proof is a match whose quote stands in the document that is named and holds the value.
     """
     texts = {one.id: normal(one.text) for one in documents}
-    proved = set()
+    found: dict[str, Proof] = {}
     for check in verdict.checks:
-        quote = normal(check.evidence.quote)
-        there = bool(quote) and quote in texts.get(check.evidence.document_id, "")
-        value = fields.get(check.field)
-        if check.status == "match" and there and value is not None and says(value, quote):
-            proved.add(check.field)
-        else:
-            proved.discard(check.field)
+        value, named = fields.get(check.field), check.evidence
+        if value is None:
+            continue
+        quote = normal(named.quote)
+        there = bool(quote) and quote in texts.get(named.document_id, "")
+        found[check.field] = Proof(
+            field=check.field,
+            status=check.status,
+            document=named.document_id if named.document_id in texts else "",
+            quote=_storable(named.quote[:LONGEST_QUOTE]),
+            proved=check.status == "match" and there and says(value, quote),
+        )
+    return list(found.values())
+
+
+def _storable(text: str) -> str:
+    # PostgreSQL keeps no NUL, and neither store half a surrogate pair; a model may write both.
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+
+
+def unproved(proofs: Sequence[Proof], fields: dict[str, str]) -> list[str]:
+    """Return the claims that no evidence proves."""
+    proved = {one.field for one in proofs if one.proved}
     return [name for name in fields if name not in proved]
 
 

@@ -37,6 +37,7 @@ class Decision:
         status: approved, rejected or needs_review.
         reasons: codes, with the field or document after a colon; empty for an approval.
         checks: what the rules found, field by field.
+        evidence: what the model quoted, claim by claim.
         model: who was asked; empty where nobody was.
         model_verdict: what it said; empty where it said nothing that could be read.
         usage: of the model.
@@ -45,6 +46,7 @@ class Decision:
     status: Standing
     reasons: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
+    evidence: tuple[verdict.Proof, ...] = ()
     model: str = ""
     model_verdict: str = ""
     usage: Usage = field(default_factory=Usage)
@@ -80,11 +82,12 @@ def decide(
     reply = client.complete(verdict.question(fields, documents), seconds)
     if reply.ended in ELSEWHERE:
         raise ProviderAwayError(reply.detail or str(reply.ended), reply.not_before, reply.ended)
-    said, reasons = _heard(reply, fields, documents)
+    said, proofs, reasons = _heard(reply, fields, documents)
     return Decision(
         status=Standing.NEEDS_REVIEW if reasons else Standing.APPROVED,
         reasons=tuple(reasons),
         checks=found,
+        evidence=tuple(proofs),
         model=client.name,
         model_verdict=said,
         usage=reply.usage,
@@ -106,15 +109,16 @@ def _doubts(
 
 def _heard(
     reply: Reply, fields: dict[str, str], documents: Sequence[Document]
-) -> tuple[str, list[str]]:
-    """Return the model's verdict, and what keeps it from being an approval."""
+) -> tuple[str, list[verdict.Proof], list[str]]:
+    """Return the model's verdict, its evidence, and what keeps it from being an approval."""
     if reply.ended is not Ended.ANSWERED:
-        return "", [f"model_{reply.ended}"]
+        return "", [], [f"model_{reply.ended}"]
     answer = verdict.parse(reply.text)
     if answer is None:
-        return "", ["model_unreadable"]
+        return "", [], ["model_unreadable"]
+    proofs = verdict.evidence(answer, fields, documents)
     reasons = [] if answer.verdict == "approved" else [f"model_{answer.verdict}"]
     if answer.injection_suspected:
         reasons.append("model_suspects_injection")
-    reasons += [f"no_evidence:{one}" for one in verdict.unproved(answer, fields, documents)]
-    return answer.verdict, reasons
+    reasons += [f"no_evidence:{one}" for one in verdict.unproved(proofs, fields)]
+    return answer.verdict, proofs, reasons

@@ -12,12 +12,15 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from cronbell.clock import SYSTEM_CLOCK, from_micros
 from cronbell.dashboard.access import administrators_only, viewers_too
 from cronbell.dashboard.pages.live import SEE_OTHER, live_part, wants_part
+from cronbell.dashboard.parameters import MAX_ID
 from cronbell.dashboard.preferences import named_zone
+from cronbell.dashboard.request_preview import preview
+from cronbell.dispatch.request import Request
 from cronbell.domain import Overlap
 from cronbell.errors import CronbellError
 from cronbell.runlog import backfilling, listings
@@ -83,7 +86,10 @@ def backfill_page(request: HttpRequest, job_id: int) -> HttpResponse:
                 return _back(job)
         except CronbellError as error:
             problem = f"{error.message}. {error.hint}" if error.hint else error.message
+    in_dialog = wants_part(request, "dialog-body")
+    nonce = secrets.token_urlsafe(16)
     context = _listed(job) | {
+        "in_dialog": in_dialog,
         "nav": "jobs",
         "page_title": _("Backfill %(job)s") % {"job": job.name},
         "form": form | _typed(job, wanted, form),
@@ -94,16 +100,20 @@ def backfill_page(request: HttpRequest, job_id: int) -> HttpResponse:
         "overlap_word": OVERLAPS.get(wanted.overlap, "") if wanted else "",
         "first": _instant(found.first) if found else None,
         "last": _instant(found.last) if found else None,
-        "nonce": secrets.token_urlsafe(16),
+        "nonce": nonce,
+        "request_preview": _request(job, found, nonce),
     }
     refused = problem or (request.method == "POST" and not form["since"])
-    return render(request, "cronbell/backfill.html", context, status=400 if refused else 200)
+    template = "cronbell/parts/backfill_preview.html" if in_dialog else "cronbell/backfill.html"
+    return render(request, template, context, status=400 if refused else 200)
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 @administrators_only
-@require_POST
 def change_backfill(request: HttpRequest, backfill_id: int, word: str) -> HttpResponse:
-    """Pause, resume or cancel a backfill and lead back to its job's list."""
+    """Say what pausing, resuming or cancelling a backfill means (GET), or do it (POST)."""
+    if request.method != "POST":
+        return _confirm_change(request, backfill_id, word)
     try:
         if word in CHANGES:
             changed = CHANGES[word](backfill_id)
@@ -119,6 +129,42 @@ def change_backfill(request: HttpRequest, backfill_id: int, word: str) -> HttpRe
         }
         return render(request, "cronbell/refused.html", context, status=400)
     return _back(changed.job)
+
+
+def _confirm_change(request: HttpRequest, backfill_id: int, word: str) -> HttpResponse:
+    titles = {
+        "pause": _("Pause backfill %(id)s"),
+        "resume": _("Resume backfill %(id)s"),
+        "cancel": _("Cancel backfill %(id)s"),
+    }
+    backfill = Backfill.objects.select_related("job").filter(pk=min(backfill_id, MAX_ID)).first()
+    if backfill is None or word not in titles:
+        raise Http404
+    line = _line(backfill)
+    in_dialog = wants_part(request, "dialog-body")
+    context = {
+        "in_dialog": in_dialog,
+        "nav": "jobs",
+        "page_title": titles[word] % {"id": backfill.pk},
+        "word": word,
+        "line": line,
+        "left": max(0, backfill.fires - sum(line.runs.values())),
+    }
+    part = "cronbell/parts/confirm_backfill.html"
+    return render(request, part if in_dialog else "cronbell/confirm_backfill.html", context)
+
+
+def _request(job: Job, found: backfilling.Preview | None, nonce: str) -> Request | None:
+    """Return what is sent for the first fire; None where nothing is."""
+    if found is None or found.first is None or job.spec.get("heartbeat"):
+        return None
+    key = backfilling.fire_key(job.name, found.first, nonce)
+    at = from_micros(found.first * MICROS)
+    try:
+        return preview(job, key=key, scheduled_at=at, attempt=1, dry_run=False)
+    except (CronbellError, KeyError, TypeError, ValueError):
+        # A definition written by another version; the run itself will say what is wrong.
+        return None
 
 
 def _listed(job: Job) -> dict[str, Any]:

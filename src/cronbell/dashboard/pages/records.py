@@ -147,6 +147,7 @@ def record_page(request: HttpRequest) -> HttpResponse:
     job = request.GET.get("job", "")
     endpoint, drain = drains().get(job, (None, None))
     jobs = records.jobs_of(job, endpoint.path if endpoint else "")
+    configured = queries.configured_job(job)
     if drain is None and not jobs:
         raise Http404
     record_id = request.GET.get("record", "").strip()
@@ -165,6 +166,7 @@ def record_page(request: HttpRequest) -> HttpResponse:
         "page_title": _("Record %(id)s") % {"id": record_id[:80]} if usable else _("Record"),
         "now": SYSTEM_CLOCK.now(),
         "job_name": job,
+        "job_zone": configured.timezone if configured else "",
         "is_drain": drain is not None,
         "record_id": record_id,
         "record": record,

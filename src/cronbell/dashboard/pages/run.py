@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -50,6 +50,34 @@ class Event:
     tone: str = "quiet"
 
 
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One attempt of a run.
+
+    Attributes:
+        number: which, from 1; the same number again where one was asked to wait.
+        sent_at: when it was sent; None where that was not recorded.
+        ended_at: when it ended; None while it goes on.
+        http_status: what it was answered with; 0 for no answer, None where that is not known.
+        reason: why it did not end the run; why the run has its status, for the last one.
+        tone: the colour of its mark.
+    """
+
+    number: int
+    sent_at: datetime | None
+    ended_at: datetime | None
+    http_status: int | None
+    reason: str
+    tone: str
+
+    @property
+    def took(self) -> timedelta | None:
+        """How long it took; None while it goes on, or where its start is not known."""
+        if self.ended_at is None or self.sent_at is None:
+            return None
+        return self.ended_at - self.sent_at
+
+
 class Result(StrEnum):
     """What the items may be narrowed to."""
 
@@ -85,6 +113,7 @@ def run_page(request: HttpRequest, run_id: int) -> HttpResponse:
         "active": not is_final(Status(run.status)),
         "now": SYSTEM_CLOCK.now(),
         "events": timeline(run),
+        "tries": tries(run),
         "request_preview": _request(run),
         "answer": pretty(run.body),
         "log_lines": queries.run_log_lines(run, LINES_SHOWN),
@@ -174,6 +203,34 @@ def timeline(run: Run) -> list[Event]:
         tone = _TONES.get(run.status, "quiet")
         events.append(Event(word, run.finished_at, reason_text(run), tone))
     return events
+
+
+def tries(run: Run) -> list[Try]:
+    """Return a run's attempts in order; the one that ended it, or goes on, is the run itself."""
+    if run.started_at is None or run.by_endpoint or run.job.spec.get("heartbeat"):
+        return []
+    before = [
+        Try(
+            number=one.number,
+            sent_at=one.started_at,
+            ended_at=one.finished_at,
+            http_status=one.http_status,
+            reason=explain(one.reason, one.reason_data),
+            tone="quiet" if one.reason in _PATIENT else "bad",
+        )
+        for one in run.attempts.all()
+    ]
+    if run.status == Status.PENDING:  # the next one waits for its moment
+        return before
+    last = Try(
+        number=max(run.attempt, 1),
+        sent_at=run.sent_at if before else run.started_at,  # a run's start is its first attempt's
+        ended_at=run.finished_at,
+        http_status=run.http_status,
+        reason=reason_text(run),
+        tone=_TONES.get(run.status, "quiet"),
+    )
+    return [*before, last]
 
 
 def _last_sent(run: Run) -> list[Event]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 
 from django import template
@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext_lazy
 
-from cronbell.clock import iso
+from cronbell.clock import SYSTEM_CLOCK, iso
 from cronbell.dashboard.charts import Bar
 from cronbell.dashboard.preferences import named_zone, viewer_zone
 from cronbell.dashboard.words import failure_text, reason_text, schedule_sentence
@@ -144,8 +144,10 @@ def moment(
     jobs = named_zone(job_zone) or UTC if job_zone else UTC
     shown = jobs if own else viewer_zone(context["request"]) or jobs
     local = value.astimezone(shown)
+    this_year = SYSTEM_CLOCK.now().astimezone(shown).year
     # Translators: a date format of Django's; @ is where the day of the week goes.
-    words = date_format(local, _("@ j M H:i")).replace("@", str(WEEKDAYS[local.weekday()]))
+    form = _("@ j M H:i") if local.year == this_year else _("@ j M Y H:i")
+    words = date_format(local, form).replace("@", str(WEEKDAYS[local.weekday()]))
     if local.second:
         words += f":{local.second:02d}"
     return format_html(
@@ -232,6 +234,30 @@ def ago(value: datetime, now: datetime) -> str:
     return _("%(time)s ago") % {"time": timespan(seconds)}
 
 
+@register.simple_tag(takes_context=True)
+def since(
+    context: RequestContext, value: datetime, now: datetime, job_zone: str = ""
+) -> SafeString:
+    """Write how long ago something began; when that was on hover and for who can't hover."""
+    own = named_zone(job_zone) or UTC if job_zone else UTC
+    shown = viewer_zone(context["request"]) or own
+    return format_html(
+        '<time datetime="{}" title="{}">{}<span class="hidden"> ({} {})</span></time>',
+        iso(value),
+        _hover(value, own),
+        age(value, now),
+        _local(value, shown, exact=False),
+        zone_name(value, shown),
+    )
+
+
+@register.filter
+def day_words(day: date) -> str:
+    """Write a day as people say it: ``Sun 22 Nov``."""
+    # Translators: a date format of Django's; @ is where the day of the week goes.
+    return date_format(day, _("@ j M")).replace("@", str(WEEKDAYS[day.weekday()]))
+
+
 @register.simple_tag
 def countdown(value: datetime, now: datetime) -> SafeString:
     """Write how long until ``value``; the static script counts the last hour down by seconds."""
@@ -262,15 +288,20 @@ def age(value: datetime, now: datetime) -> str:
 @register.simple_tag(takes_context=True)
 def square_words(context: RequestContext, mark: Mark, job_zone: str) -> str:
     """Say what a square of a run's history stands for."""
-    zone = viewer_zone(context["request"]) or named_zone(job_zone) or UTC
-    at = (mark.started_at or mark.scheduled_at).astimezone(zone)
-    return f"{mark.id}: {status_word(mark.status)}, {at:%Y-%m-%d %H:%M}"
+    own = named_zone(job_zone) or UTC
+    shown = viewer_zone(context["request"]) or own
+    at = mark.started_at or mark.scheduled_at
+    words = f"{mark.id}: {status_word(mark.status)}, {_local(at, shown, exact=False)}"
+    words += f" {zone_name(at, shown)}"
+    if at.astimezone(own).utcoffset() == at.astimezone(shown).utcoffset():
+        return words
+    return f"{words} ({_local(at, own, exact=False)} {zone_name(at, own)})"
 
 
 @register.simple_tag
 def bar_words(bar: Bar, what: str) -> str:
     """Say what a day's bar of a trend stands for."""
-    day, figures = date_format(bar.day, "Y-m-d"), bar.figures
+    day, figures = day_words(bar.day), bar.figures
     if what == "outcomes":
         words = {"day": day, "succeeded": figures.succeeded, "failed": figures.failed}
         return _("%(day)s: %(succeeded)s succeeded, %(failed)s failed") % words

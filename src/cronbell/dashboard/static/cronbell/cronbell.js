@@ -6,7 +6,12 @@
   const YEAR_SECONDS = 365 * 24 * 3600;
   const VERSION_HEADER = "X-Cronbell-Version";
   const HOUR_SECONDS = 3600;
+  const OUTLINE_AFTER_MILLISECONDS = 250;
   const versions = new Map();
+
+  function fill(place, template) {
+    place.replaceChildren(document.getElementById(template).content.cloneNode(true));
+  }
 
   function reportZone() {
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -54,6 +59,11 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     const changed = reportZone();
+    const here = document.querySelector(".main-nav [aria-current]");
+    if (here) {
+      // On a phone the navigation is wider than the screen: where one is must be seen.
+      here.parentElement.scrollLeft = here.offsetLeft - here.parentElement.clientWidth / 2;
+    }
     countDown();
     window.setInterval(countDown, 1000);
     if (!window.htmx) {
@@ -85,6 +95,52 @@
       }
     });
     body.addEventListener("htmx:afterSwap", countDown);
+    let outline = 0;
+    let asking = null;
+    body.addEventListener("htmx:beforeRequest", (event) => {
+      if (dialog && !dialog.open && event.detail.target.id === "dialog-body") {
+        // A quick answer needs no outline; a slow one must show that the click was taken.
+        window.clearTimeout(outline);
+        const asked = event.detail.elt;
+        outline = window.setTimeout(() => {
+          asking = asked;
+          fill(event.detail.target, "while-loading");
+          dialog.showModal();
+        }, OUTLINE_AFTER_MILLISECONDS);
+      }
+    });
+    body.addEventListener("htmx:afterRequest", (event) => {
+      if (event.detail.target.id === "dialog-body") {
+        window.clearTimeout(outline);
+        asking = null;
+      }
+      const lost = document.getElementById("lost");
+      if (event.detail.successful && lost) {
+        lost.remove();
+      }
+    });
+    const sayLost = (template) => (event) => {
+      if (dialog && event.detail.target.id === "dialog-body") {
+        window.clearTimeout(outline);
+        dialog.close();
+      }
+      const place = document.getElementById("notices") || document.getElementById("content");
+      if (!document.getElementById("lost")) {
+        place.prepend(document.getElementById(template).content.cloneNode(true));
+      }
+    };
+    if (dialog) {
+      dialog.addEventListener("close", () => {
+        // Who closes the outline does not want what it stands for to open it again.
+        if (asking) {
+          window.htmx.trigger(asking, "htmx:abort");
+          asking = null;
+        }
+      });
+      body.addEventListener("htmx:sendError", sayLost("when-lost"));
+      body.addEventListener("htmx:timeout", sayLost("when-lost"));
+      body.addEventListener("htmx:responseError", sayLost("when-refused"));
+    }
     body.addEventListener("htmx:afterSwap", (event) => {
       if (dialog && !dialog.open && event.detail.target.id === "dialog-body") {
         dialog.showModal();
