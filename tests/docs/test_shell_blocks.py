@@ -22,7 +22,7 @@ pytestmark = pytest.mark.any_store
 HOWTOS = source.ROOT / "docs" / "howto"
 ENGLISH = [
     source.ROOT / "README.md",
-    *sorted(path for path in HOWTOS.glob("*.md") if not path.name.endswith(".ko.md")),
+    *sorted(one for one in HOWTOS.glob("[a-z]*.md") if not one.name.endswith(".ko.md")),
 ]
 KOREAN = [source.ROOT / "README.ko.md", *sorted(HOWTOS.glob("*.ko.md"))]
 # Blocks that say why they are not run. One more is a decision, not an accident.
@@ -94,10 +94,10 @@ WORLDS = {
 
 @pytest.fixture(scope="session")
 def ready_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory with all tables: making them takes longer than what most blocks do."""
+    """A data directory with its tables: making them takes longer than what most blocks do."""
     data = tmp_path_factory.mktemp("ready") / "data"
     environment = {**processes.environment(), "CRONBELL_DATA": str(data), "DATABASE_URL": ""}
-    subprocess.run([BIN / "ideasgpt", "prepare"], env=environment, check=True, timeout=110)
+    subprocess.run([BIN / "cronbell", "prepare"], env=environment, check=True, timeout=110)
     return data
 
 

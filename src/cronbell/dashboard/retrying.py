@@ -10,9 +10,7 @@ from cronbell.drain.drain import Drain
 from cronbell.runlog import audit
 
 
-def retry_records(
-    job: str, drain: Drain, record_ids: Sequence[str] | None, *, actor: str
-) -> int:
+def retry_records(job: str, drain: Drain, record_ids: Sequence[str] | None, *, actor: str) -> int:
     """Have records that failed tried again by the job's next run; return how many there were.
 
     Args:

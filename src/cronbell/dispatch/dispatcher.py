@@ -77,10 +77,7 @@ class Dispatcher:
         self._credentials = authorization(secret)
         self._secrets = _spellings(secret)
         self._allowed = frozenset(parse_allowed(host) for host in allowed_hosts)
-        self._home = canonical_url(target)[1].host if target else ""
-        self._direct = frozenset(
-            {host for host, _ in self._allowed if host == self._home or is_address(host)}
-        )
+        self._direct = direct_hosts(self._allowed, target)
         self._clock = clock
         self._prepared: dict[tuple[str, str, str], Prepared | Outcome] = {}
 
@@ -167,6 +164,17 @@ class Dispatcher:
             self._prepared.clear()
         self._prepared[spec.url, spec.method, spec.schedule] = prepared
         return prepared
+
+
+def direct_hosts(allowed: Iterable[tuple[str, int | None]], target: str) -> frozenset[str]:
+    """Return the allowed hosts that are called wherever they are (``Reach.DIRECT``).
+
+    Args:
+        allowed: as ``parse_allowed`` gives them.
+        target: the application's own address; empty where there is none.
+    """
+    home = canonical_url(target)[1].host if target else ""
+    return frozenset({host for host, _ in allowed if host == home or is_address(host)})
 
 
 def _spellings(secret: str | None) -> tuple[bytes, ...]:

@@ -56,7 +56,12 @@ class Probed:
 
 
 async def probe(
-    specs: Iterable[JobSpec], secret: str, allowed_hosts: Iterable[str], transport: Transport
+    specs: Iterable[JobSpec],
+    secret: str,
+    allowed_hosts: Iterable[str],
+    transport: Transport,
+    *,
+    target: str = "",
 ) -> Sequence[Probed]:
     """Ask each job's endpoint, one after the other; heartbeats have none.
 
@@ -65,15 +70,23 @@ async def probe(
         secret: the one in question; sent to allowed hosts only.
         allowed_hosts: as ``Dispatcher`` takes them.
         transport: the HTTP client.
+        target: likewise.
     """
     allowed = frozenset(parse_allowed(host) for host in allowed_hosts)
+    direct = direct_hosts(allowed, target)
     return [
-        await _probe_one(spec, secret, allowed, transport) for spec in specs if not spec.heartbeat
+        await _probe_one(spec, secret, allowed, direct, transport)
+        for spec in specs
+        if not spec.heartbeat
     ]
 
 
 async def _probe_one(
-    spec: JobSpec, secret: str, allowed: frozenset[tuple[str, int | None]], transport: Transport
+    spec: JobSpec,
+    secret: str,
+    allowed: frozenset[tuple[str, int | None]],
+    direct: frozenset[str],
+    transport: Transport,
 ) -> Probed:
     shown = spec.url.partition("?")[0]
     try:
@@ -83,7 +96,9 @@ async def _probe_one(
     if not origin.is_among(allowed):
         return Probed(spec.name, shown, Verdict.UNREACHED, "the host is not allowed")
     headers = (("User-Agent", USER_AGENT), *authorization(secret), (HEADER, "1"))
-    answer = await transport.send(Request("OPTIONS", url, headers, origin), timeout=TIMEOUT)
+    reach = Reach.DIRECT if origin.host in direct else Reach.ALLOWED
+    request = Request("OPTIONS", url, headers, origin)
+    answer = await transport.send(request, timeout=TIMEOUT, reach=reach)
     if not isinstance(answer, Response):
         return Probed(spec.name, shown, Verdict.UNREACHED, answer.error or answer.reason.value)
     said = _said(answer.body)

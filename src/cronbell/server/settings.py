@@ -14,7 +14,13 @@ from django.utils.translation import gettext_lazy as _
 from cronbell import logs
 from cronbell.schedule.zones import pin_zoneinfo
 from cronbell.server.environment import (
-    data_dir, databases, flag, hosts, networks, on_vercel, token,
+    data_dir,
+    databases,
+    flag,
+    hosts,
+    networks,
+    on_vercel,
+    token,
 )
 from cronbell.server.secrets import secret_from_file
 
