@@ -128,13 +128,13 @@ def _probed(folder: Path, config: Path, target: str | None) -> Sequence[Probed]:
     secret = os.environ.get("CRON_SECRET_NEXT") or rotation.next_secret(folder)
     live = live_configuration()
     files = config_files(config)
-    allowed = load(*files, target=target or (live.target if live else None) or None).allowed_hosts
+    known = load(*files, target=target or (live.target if live else None) or None)
     specs = [spec_of(job) for _, job in sorted(live_jobs().items())]
 
     async def ask() -> Sequence[Probed]:
         transport = PyreqwestTransport()
         try:
-            return await probe(specs, secret, allowed, transport)
+            return await probe(specs, secret, known.allowed_hosts, transport, target=known.target)
         finally:
             await transport.close()
 

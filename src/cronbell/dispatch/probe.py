@@ -14,6 +14,8 @@ from http import HTTPStatus
 
 import msgspec
 
+from cronbell.dispatch.dispatcher import direct_hosts
+from cronbell.dispatch.egress import Reach
 from cronbell.dispatch.request import (
     USER_AGENT,
     BadRequestError,
