@@ -21,6 +21,7 @@ from cronbell.drain.drain import Drain
 from cronbell.drain.models import Stage
 from cronbell.drain.target import HttpTarget
 from cronbell.endpoint.registry import Registry, cron_job
+from cronbell.runlog.audit import Actor, Means, acting
 from cronbell.runlog.jobs import sync_jobs
 from cronbell.runlog.models import Attempt, Item, Job, LogLine, Run, Runner
 from cronbell.states import ACTIVE, Status
@@ -80,10 +81,16 @@ class Demo:
         self.number = 0
         user = User.objects.create_user(NAME, password=PASSWORD)
         user.groups.add(Group.objects.get_or_create(name="ADMIN")[0])
-        for name, scope in (("deploy", Scope.RUN), ("status page", Scope.READ)):
-            make_token(user, name=name, scope=scope)
+        with acting(lambda: Actor(NAME, Means.SESSION, "203.0.113.7")):
+            for name, scope in (("deploy", Scope.RUN), ("status page", Scope.READ)):
+                make_token(user, name=name, scope=scope)
         start = now - 31 * DAY
-        sync_jobs([*SPECS, spec("forgotten", "0 1 * * *")], start, target=TARGET)
+        sync_jobs(
+            [*SPECS, spec("forgotten", "0 1 * * *")],
+            start,
+            target=TARGET,
+            applied_by="cronbell.toml",
+        )
         self.jobs: dict[str, Job] = sync_jobs(SPECS, now - DAY, applied_by="cronbell.toml")
         # A runner that is up has every fire accounted for.
         Job.objects.update(cursor_at=now)

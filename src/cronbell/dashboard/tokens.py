@@ -98,7 +98,7 @@ def make(
             expires_at=None if days is None else now + timedelta(days=days),
         )
         details = {"user": user.get_username(), "scope": scope.word, "days": days}
-        audit.record(audit.Action.TOKEN_MADE, "token", label(token), details)
+        audit.record(audit.Action.TOKEN_MADE, "token", label(token), details, user.get_username())
     return token, f"{PREFIX}_{lookup}_{secret}"
 
 
