@@ -15,10 +15,12 @@ from django.db.models import F
 
 from cronbell.clock import Clock
 from cronbell.config.retention import Retention
+from cronbell.runlog import totals
 from cronbell.runlog.models import Attempt, DailyRollup, Item, Job, LogLine, RollupCursor
 from cronbell.runlog.rollups import CURSOR, DAY
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import fetch, rows_parameter
+from cronbell.runlog.totals import Counted
 from cronbell.states import Status
 
 MICROS = 1_000_000
@@ -54,7 +56,8 @@ class Pruner:
         self._rows = MOST_ROWS
         self._until = self.clock.monotonic() + MOST_SECONDS
         now = self.clock.micros()
-        cursor = RollupCursor.objects.filter(pk=CURSOR).first()
+        # Whoever counts holds it: totals are changed by one at a time.
+        cursor = RollupCursor.objects.select_for_update().filter(pk=CURSOR).first()
         ids = Job.objects.filter(pk__gt=self._job).order_by("pk").values_list("pk", flat=True)
         jobs = list(ids[:JOBS]) if cursor is not None else []
         for job_id in jobs:
@@ -105,7 +108,12 @@ class Pruner:
             connections[ALIAS], "prune", [status.value, rows_parameter([[i] for i in ids])]
         )
         self._rows -= len(gone)
-        days = Counter((job_id, due - due % DAY) for job_id, due, dry_run in gone if not dry_run)
+        totals.count((Counted(run_id, job_id, status.value, began or due)
+                      for run_id, job_id, due, began, _ in gone), -1)  # fmt: skip
+        RollupCursor.objects.filter(pk=CURSOR).update(version=F("version") + 1)
+        days = Counter(
+            (job_id, due - due % DAY) for _, job_id, due, _, dry_run in gone if not dry_run
+        )
         for (job_id, day), count in days.items():
             rollup = DailyRollup.objects.filter(job_id=job_id, day=day, status=status.value)
             rollup.update(removed=F("removed") + count)
