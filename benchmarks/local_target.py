@@ -99,11 +99,13 @@ async def _listen(seconds: float) -> asyncio.Server:
     answer = f"{head}\r\n".encode() + body
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while await reader.readuntil(b"\r\n\r\n"):
-                await SYSTEM_CLOCK.wait(seconds)
-                writer.write(answer)
-        writer.close()
+        try:
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                while await reader.readuntil(b"\r\n\r\n"):
+                    await SYSTEM_CLOCK.wait(seconds)
+                    writer.write(answer)
+        finally:  # also when it is cancelled: the loop ends with no connection left open
+            writer.close()
 
     return await asyncio.start_server(serve, "127.0.0.1", 0, backlog=4096)
 

@@ -70,12 +70,12 @@ def _rewrite(changes: dict[str, list[tuple[str, str]]]) -> None:
 
 def without_fencing() -> None:
     """A finish, and a lease's renewal, ask neither who holds the lease nor whether it is over."""
-    fence = "\n  AND runlog_run.status = 'running'\n  AND runlog_run.lease_owner = %s"
+    fence = " runlog_run.status = 'running'\n  AND runlog_run.lease_owner = %s"
     term = "\n  AND runlog_run.lease_term = "
     # The parameter stays, so that the statement still takes what it is given.
-    nothing = "\n  AND %s <> ''"
+    nothing = " %s <> ''"
     _rewrite({
-        "finish": [(f"{fence}{term}batch.term", nothing)],
+        "finish": [(f"{fence}{term}excluded.lease_term", nothing)],
         "renew": [(f"{fence}{term}CAST(rows.value ->> 1 AS BIGINT)", nothing)],
     })  # fmt: skip
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
+from django.db import connections, transaction
+from django.test.utils import CaptureQueriesContext
 from tests.runlog.conftest import NOON, SECOND, roll, row
 
 from cronbell.clock import to_micros
@@ -203,3 +204,12 @@ def test_rollups_of_every_status_have_an_age():
 def rollups_free() -> set[Status]:
     """Return the statuses of runs that go on, which nothing may remove."""
     return {Status.PENDING, Status.RUNNING}
+
+
+def test_jobs_with_nothing_to_remove_cost_one_statement_for_all(jobs, clock):
+    """A hundred thousand jobs are gone over every ten minutes, beside everything else."""
+    roll(Roller())
+    with CaptureQueriesContext(connections[ALIAS]) as asked:
+        assert not Pruner(clock).step(KEEP_ONE)
+    assert len(asked) == 2, [each["sql"] for each in asked]
+    assert len(jobs) > 1

@@ -127,15 +127,10 @@ class Runner:
         self.writer = Writer(RunStore(_new_owner()), clock, prepare=self._prepare)
         self.planner = Planner()
         self.heartbeats = Heartbeats(self.writer, clock)
-        self.housekeeping = Housekeeping(self.writer, clock, self.settings.retention)
         in_hand: dict[int, int] = {}
         self.settler = Settler(self.writer, clock, in_hand, self._released)
-        self.executor = EmbeddedExecutor(
-            dispatcher,
-            self.specs,
-            clock,
-            rng or random.Random(),  # noqa: S311 - spreads retries
-        )
+        spread = rng or random.Random()  # noqa: S311 - spreads retries
+        self.executor = EmbeddedExecutor(dispatcher, self.specs, clock, spread)
         self.keeper = Keeper(
             self.writer,
             clock,
@@ -154,6 +149,9 @@ class Runner:
             concurrency=self.settings.concurrency,
             lease_seconds=self.settings.lease_seconds,
             clocks=self.keeper.clocks,
+        )
+        self.housekeeping = Housekeeping(
+            self.writer, clock, self.settings.retention, behind=self.pool.behind
         )
         self.ready = asyncio.Event()
         self._poked = asyncio.Event()

@@ -16,7 +16,7 @@ from django.db.models import F
 from cronbell.clock import Clock
 from cronbell.config.retention import Retention
 from cronbell.runlog import totals
-from cronbell.runlog.models import Attempt, DailyRollup, Item, Job, LogLine, RollupCursor
+from cronbell.runlog.models import Attempt, DailyRollup, Item, LogLine, RollupCursor
 from cronbell.runlog.rollups import CURSOR, DAY
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import fetch, rows_parameter
@@ -31,7 +31,8 @@ MOST_SECONDS = 0.005
 CHUNK = 50
 # Among so many of the oldest runs of a job and status those to remove are looked for.
 LOOKED_AT = 200
-JOBS = 200
+# Jobs looked at by one statement: a few milliseconds, where none has anything to remove.
+JOBS = 500
 
 
 class Pruner:
@@ -58,13 +59,15 @@ class Pruner:
         now = self.clock.micros()
         # Whoever counts holds it: totals are changed by one at a time.
         cursor = RollupCursor.objects.select_for_update().filter(pk=CURSOR).first()
-        ids = Job.objects.filter(pk__gt=self._job).order_by("pk").values_list("pk", flat=True)
-        jobs = list(ids[:JOBS]) if cursor is not None else []
-        for job_id in jobs:
-            if cursor is not None and not self._prune(job_id, retention, now, cursor.upto):
+        if cursor is None:
+            return False
+        asked = [retention.newest, self._job, JOBS]
+        jobs = fetch(connections[ALIAS], "prune_jobs", asked)
+        for job_id, enough in jobs:
+            if enough and not self._prune(job_id, retention, now, cursor.upto):
                 return True
             self._job = job_id
-            if self._spent():
+            if enough and self._spent():
                 return True
         if len(jobs) == JOBS:
             return True

@@ -1,6 +1,9 @@
 -- End runs. Only a running row whose lease (owner and term) is the caller's changes; the ids that
 -- did are given back, so that a finish that came too late is noticed.
 -- started_at stays the first attempt's where there were several (sent_at is set by their ends).
+-- It is an UPDATE written as an insert that always meets its row: each row is found by its id,
+-- whatever the statistics say. As UPDATE ... FROM, PostgreSQL compared every running row with the
+-- whole batch. A row that is gone is not made anew, since there is nothing to read it from.
 -- Members: id, term, started_at, finished_at. Shared: status, reason, reason_data, http_status,
 --   details, body, items_total, items_failed. Parameters: groups, owner.
 WITH shared AS MATERIALIZED (
@@ -26,22 +29,37 @@ batch AS MATERIALIZED (
         shared.details, shared.body, shared.items_total, shared.items_failed
     FROM shared CROSS JOIN {members}
 )
-UPDATE runlog_run {by_id}
-SET status = batch.status,
-    reason = batch.reason,
-    reason_data = {json}(batch.reason_data),
-    http_status = batch.http_status,
-    started_at = CASE WHEN sent_at IS NULL THEN batch.started_at ELSE runlog_run.started_at END,
-    sent_at = batch.started_at,
-    finished_at = batch.finished_at,
-    details = batch.details,
-    body = batch.body,
-    items_total = batch.items_total,
-    items_failed = batch.items_failed,
+INSERT INTO runlog_run (
+    id, job_id, key, kind, dry_run, by_endpoint,
+    scheduled_at, queued_at, available_at, deadline_at, waits, at_most_once,
+    attempt, lease_owner, lease_term, missed_count, actor,
+    status, reason, reason_data, http_status, started_at, sent_at, finished_at,
+    details, body, items_total, items_failed
+)
+SELECT
+    held.id, held.job_id, held.key, held.kind, held.dry_run, held.by_endpoint,
+    held.scheduled_at, held.queued_at, held.available_at, held.deadline_at, held.waits,
+    held.at_most_once, held.attempt, held.lease_owner, batch.term, held.missed_count, held.actor,
+    batch.status, batch.reason, {json}(batch.reason_data), batch.http_status,
+    CASE WHEN held.sent_at IS NULL THEN batch.started_at ELSE held.started_at END,
+    batch.started_at, batch.finished_at,
+    batch.details, batch.body, batch.items_total, batch.items_failed
+FROM batch {held}
+WHERE held.id = batch.id
+ON CONFLICT (id) DO UPDATE
+SET status = excluded.status,
+    reason = excluded.reason,
+    reason_data = excluded.reason_data,
+    http_status = excluded.http_status,
+    started_at = excluded.started_at,
+    sent_at = excluded.sent_at,
+    finished_at = excluded.finished_at,
+    details = excluded.details,
+    body = excluded.body,
+    items_total = excluded.items_total,
+    items_failed = excluded.items_failed,
     lease_expires_at = NULL
-FROM batch
-WHERE runlog_run.id = batch.id
-  AND runlog_run.status = 'running'
+WHERE runlog_run.status = 'running'
   AND runlog_run.lease_owner = %s
-  AND runlog_run.lease_term = batch.term
+  AND runlog_run.lease_term = excluded.lease_term
 RETURNING runlog_run.id
