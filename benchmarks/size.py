@@ -34,6 +34,9 @@ from typing import TYPE_CHECKING, Any
 from cronbell.clock import SYSTEM_CLOCK
 
 if TYPE_CHECKING:
+    from django.http import HttpResponse
+    from django.test import Client
+
     from benchmarks.size_questions import Question
 
 SMALL = 10_000
@@ -42,7 +45,7 @@ STORES = ("sqlite", "postgresql")
 # How many times what the same takes at 10,000 runs; kilobytes of a page.
 TIMES, KILOBYTES = 2.0, 60.0
 P95 = 0.95
-WARMING = 2  # templates are compiled, connections made
+WARMING = 1  # templates are compiled, connections made
 
 
 def main() -> int:
@@ -70,16 +73,17 @@ def main() -> int:
 def _store(store: str, sizes: Sequence[int], rounds: int) -> bool:
     found = []
     for number in sizes:
-        with _empty_store(store) as environment:
-            made = _run("make", number, rounds, environment)
-            found.append(_run("measure", number, rounds, environment))
+        with empty_store(store) as environment:
+            (made,) = run_role("make", number, rounds, environment)
+            found.append(measured(environment, rounds))
             print(f"\n{store}: {made['rows']:,} runs made in {made['made']:.0f} s, counted in "
                   f"{made['counted']:.0f} s; {found[-1]['version']}, load {_load()}")  # fmt: skip
     return report(*found)
 
 
 @contextmanager
-def _empty_store(store: str) -> Iterator[Mapping[str, str]]:
+def empty_store(store: str) -> Iterator[Mapping[str, str]]:
+    """Lend the environment that names an empty store of that kind."""
     ours = ("CRONBELL_", "DJANGO_", "DATABASE_URL")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
     with ExitStack() as stack:
@@ -97,14 +101,24 @@ def _empty_store(store: str) -> Iterator[Mapping[str, str]]:
         yield environment
 
 
-def _run(role: str, rows: int, rounds: int, environment: Mapping[str, str]) -> dict[str, Any]:
+def run_role(
+    role: str, rows: int, rounds: int, environment: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Do a part in a process of its own, which knows one store; return what it says."""
     command = [sys.executable, "-m", "benchmarks.size", "--role", role]
     command += ["--rows", str(rows), "--rounds", str(rounds)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{role} failed:\n{done.stderr}")
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def measured(environment: Mapping[str, str], rounds: int) -> dict[str, Any]:
+    """Ask everything; return what was found for each question, and of the log as a whole."""
+    *lines, whole = run_role("measure", 0, rounds, environment)
+    half = len(lines) // 2
+    found = [time | answer for time, answer in zip(lines[:half], lines[half:], strict=True)]
+    return whole | {"found": found}
 
 
 def _load() -> str:
@@ -142,7 +156,8 @@ def _child(role: str, rows: int, rounds: int) -> int:
     import django
 
     django.setup()
-    print(json.dumps(_make(rows) if role == "make" else _measure(rounds)))
+    for line in [_make(rows)] if role == "make" else _measure(rounds):
+        print(json.dumps(line), flush=True)
     return 0
 
 
@@ -174,27 +189,32 @@ def _make(rows: int) -> dict[str, Any]:
     return {"rows": made, "made": between - begun, "counted": counted}
 
 
-def _measure(rounds: int) -> dict[str, Any]:
+def _measure(rounds: int) -> Iterator[dict[str, Any]]:
+    """Yield what each question took, then whether each was answered rightly, then the whole."""
     from django.conf import settings
     from django.contrib.auth.models import User
     from django.test import Client
 
-    from benchmarks.size_questions import questions, recount
+    from benchmarks.size_questions import questions, recount, rightly_answered
 
     settings.ALLOWED_HOSTS = ["testserver"]
     client = Client()
     client.force_login(User.objects.create_superuser("administrator", password="x"))  # noqa: S106
-    found = []
-    for question in questions():
+    asked = questions()
+    answers = []
+    for question in asked:
         for _ in range(WARMING):
             client.get(question.address)
-        found.append(_ask(client, question, rounds))
-    return {"found": found, "recount": recount(), "version": _version()}
+        found, answer = _ask(client, question, rounds)
+        answers.append(answer)
+        yield found
+    for question, answer in zip(asked, answers, strict=True):
+        right = answer.status_code == HTTPStatus.OK
+        yield {"right": right and rightly_answered(question, answer.content.decode())}
+    yield {"recount": recount(), "version": _version()}
 
 
-def _ask(client: Any, question: Question, rounds: int) -> dict[str, Any]:
-    from benchmarks.size_questions import rightly_answered
-
+def _ask(client: Client, question: Question, rounds: int) -> tuple[dict[str, Any], HttpResponse]:
     wall: list[float] = []
     processor: list[float] = []
     for _ in range(rounds):
@@ -204,16 +224,17 @@ def _ask(client: Any, question: Question, rounds: int) -> dict[str, Any]:
         processor.append((_processor() - used) * 1000)
     wall.sort()
     processor.sort()
-    right = answer.status_code == HTTPStatus.OK and rightly_answered(
-        question, answer.content.decode()
-    )
-    return {
-        "kind": question.kind, "limit": question.limit, "compared": question.compared,
-        "p95": wall[min(len(wall) - 1, int(P95 * len(wall)))], "median": wall[len(wall) // 2],
-        "cpu": processor[len(processor) // 2], "kilobytes": len(answer.content) / 1024,
-        "right": right,
+    found = {
+        "kind": question.kind,
+        "limit": question.limit,
+        "compared": question.compared,
+        "p95": wall[min(len(wall) - 1, int(P95 * len(wall)))],
+        "median": wall[len(wall) // 2],
+        "cpu": processor[len(processor) // 2],
+        "kilobytes": len(answer.content) / 1024,
         "page": not question.path.startswith("/api/"),
-    }  # fmt: skip
+    }
+    return found, answer
 
 
 def _processor() -> float:

@@ -40,7 +40,7 @@ JOBS_WINDOW = 2_000
 # Further down than this a page is looked for in the blocks instead of being walked to.
 WALKED = 3 * BLOCK
 # So many ids are looked at one by one to tell how many of them are of a range of time.
-LOOKED_AT = 8 * BLOCK
+LOOKED_AT = 64 * BLOCK
 # How often pages are read again when what is counted changed meanwhile.
 TRIES = 5
 _LONGEST_ID = 18  # digits that always fit a 64-bit integer
@@ -105,7 +105,7 @@ class Log:
         if self._timed:
             return self._statuses_timed()
         if self._state.near:
-            return _tallies(totals.by_status(self._job_id))
+            return _tallies(totals.by_status(self._job_id, self._state))
         return {status: self._capped(self._runs(status)) for status in Status}
 
     def jobs(self, job_ids: Sequence[int]) -> tuple[dict[int, int], bool]:
@@ -116,7 +116,8 @@ class Log:
         """
         wanted = self.wanted
         if not wanted.text and not self._timed and self._state.near:
-            return totals.by_job(job_ids, wanted.status.value if wanted.status else ""), False
+            status = wanted.status.value if wanted.status else ""
+            return totals.by_job(job_ids, status, self._state), False
         whole = self
         if wanted.job_name:
             whole = Log(LogFilter(status=wanted.status, since=wanted.since, until=wanted.until,
@@ -212,18 +213,18 @@ class Log:
             return self._ids_upwards(offset, limit)
         ids: list[int] = []
         last = self._segments[-1]
-        for runs, segment in self._walk(status):
-            if below is not None:
-                runs = runs.filter(id__lt=below)  # noqa: PLW2901 - narrowed further
+        for segment in self._segments:
+            # One bound, not two: SQLite begins at whichever it likes and goes over what is between.
+            part = segment if below is None else segment.below(below)
             if offset and segment is not last:
-                above = self._above(runs, segment, offset)
+                above = self._above(part, offset)
                 if above < offset:
                     offset -= above
                     continue
-            if offset > WALKED and self._in_blocks(segment):
-                high, above = totals.seek(segment, status.value if status else "", offset)
-                runs, offset = runs.filter(id__lte=high), offset - above  # noqa: PLW2901
-            some = runs.values_list("id", flat=True)
+            if offset > WALKED and self._in_blocks(part):
+                high, above = totals.seek(part, status.value if status else "", offset)
+                part, offset = part.below(high + 1), offset - above
+            some = self._within(self._runs(status), part).values_list("id", flat=True)
             ids += some[offset : offset + limit - len(ids)]
             offset = 0
             if len(ids) == limit:
@@ -235,12 +236,13 @@ class Log:
         known = segment.certain and segment.high <= self._state.upto
         return known and self._job_id is None and self._state.near
 
-    def _above(self, runs: QuerySet[Run], segment: Segment, most: int) -> int:
+    def _above(self, segment: Segment, most: int) -> int:
         """Return how many runs a segment has, at most ``most``: those above the next segment's."""
         if self._in_blocks(segment) and self._timed:
             counted = totals.counted_in(segment)
             status = self.wanted.status
             return min(most, counted.get(status, 0) if status else sum(counted.values()))
+        runs = self._within(self._runs(self.wanted.status), segment)
         return runs.order_by().values("id")[:most].count()
 
     def _from_the_end(self, offset: int) -> bool:

@@ -27,7 +27,7 @@ BLOCK = 4_096
 UNCOUNTED_MOST = 5_000
 EVER = 1 << 62
 # A range of time is at most so many ranges of ids; beyond, the smallest gaps are walked through.
-SEGMENTS = 8
+SEGMENTS = 64
 ALL_JOBS = 0
 
 
@@ -76,6 +76,10 @@ class Segment:
     high: int
     certain: bool
 
+    def below(self, number: int) -> Segment:
+        """Return the part of it below a number; it may be empty."""
+        return Segment(self.low, min(self.high, number - 1), self.certain)
+
 
 def count(runs: Iterable[Counted], sign: int = 1) -> None:
     """Count runs that have ended, or (sign -1) take those away that are removed.
@@ -106,18 +110,19 @@ def state() -> State:
     return State(*fetch(connections[ALIAS], "totals_state", [UNCOUNTED_MOST + 1])[0])
 
 
-def by_status(job_id: int | None) -> dict[str, int]:
+def by_status(job_id: int | None, known: State) -> dict[str, int]:
     """Return how many runs there are of each status, exactly; of one job or of all."""
     connection = connections[ALIAS]
     if job_id is None:
-        return dict(fetch(connection, "totals_of_log", []))
-    return dict(fetch(connection, "totals_of_job", [job_id] * 3))
+        return dict(fetch(connection, "totals_of_log", [known.upto]))
+    return dict(fetch(connection, "totals_of_job", [job_id, job_id, known.upto, job_id]))
 
 
-def by_job(job_ids: Sequence[int], status: str) -> dict[int, int]:
+def by_job(job_ids: Sequence[int], status: str, known: State) -> dict[int, int]:
     """Return how many runs of a status (empty: of any) these jobs have, exactly."""
     jobs = rows_parameter([[each] for each in job_ids])
-    return dict(fetch(connections[ALIAS], "totals_by_job", [jobs, *[status] * 6]))
+    parameters = [jobs, known.upto, *[status] * 6]
+    return dict(fetch(connections[ALIAS], "totals_by_job", parameters))
 
 
 def segments(since: int | None, until: int | None, known: State) -> list[Segment]:

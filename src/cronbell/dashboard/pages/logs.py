@@ -17,7 +17,7 @@ from cronbell.dashboard.parameters import BadParameterError, LogParameters, read
 from cronbell.runlog import queries
 from cronbell.runlog.log_pages import SEARCH_WINDOW, Log, sum_of
 
-JOBS_SHOWN = 12  # with fifty failures below them a page stays below 60 KB
+JOBS_SHOWN = 10  # with fifty failures below them a page stays below 60 KB
 JOB_CHOICES = 100
 
 

@@ -85,8 +85,7 @@ def icon(name: str) -> SafeString:
 def _icon(name: str) -> SafeString:
     # An include in its place took longer than all else in a row of the log.
     return format_html(
-        '<svg class="icon" aria-hidden="true" width="16" height="16">'
-        '<use href="{}#{}"></use></svg>',
+        '<svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg>',
         static("cronbell/icons.svg"),
         name,
     )
