@@ -200,7 +200,6 @@ def test_whatever_is_counted_pages_are_what_reading_all_gives(jobs, monkeypatch,
         with monkeypatch.context() as patch:
             # As where no runner has counted for long.
             patch.setattr(totals, "UNCOUNTED_MOST", 0)
-            patch.setattr(log_pages, "LOOKED_AT", 0)
             for _ in range(3):
                 check_page(filters(chance), chance, exact=False)
     assert removed > 20

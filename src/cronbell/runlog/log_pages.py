@@ -39,8 +39,6 @@ SEARCH_WINDOW = 20_000
 JOBS_WINDOW = 2_000
 # Further down than this a page is looked for in the blocks instead of being walked to.
 WALKED = 3 * BLOCK
-# So many ids are looked at one by one to tell how many of them are of a range of time.
-LOOKED_AT = 64 * BLOCK
 # How often pages are read again when what is counted changed meanwhile.
 TRIES = 5
 _LONGEST_ID = 18  # digits that always fit a 64-bit integer
@@ -150,6 +148,12 @@ class Log:
         unknown = bool(self.wanted.job_name) and self._job_id is None
         return unknown or not storable(self.wanted.text)
 
+    @property
+    def _instants(self) -> tuple[int | None, int | None]:
+        since, until = self.wanted.since, self.wanted.until
+        return (None if since is None else to_micros(since),
+                None if until is None else to_micros(until))  # fmt: skip
+
     def _moved(self, offset: int) -> bool:
         """Say whether blocks were used and have changed meanwhile; forget what was read then."""
         if not self._timed and offset <= WALKED:
@@ -162,13 +166,9 @@ class Log:
 
     @cached_property
     def _segments(self) -> Sequence[Segment]:
-        since, until, known = self.wanted.since, self.wanted.until, self._state
+        known = self._state
         if self._timed:
-            return totals.segments(
-                None if since is None else to_micros(since),
-                None if until is None else to_micros(until),
-                known,
-            )
+            return totals.segments(*self._instants, known)
         if not known.near:
             return [Segment(1, EVER, certain=True)]
         return [Segment(known.upto + 1, EVER, certain=True), Segment(1, known.upto, certain=True)]
@@ -262,27 +262,22 @@ class Log:
         return Tally(min(number, self.cap), capped=number > self.cap)
 
     def _statuses_timed(self) -> Mapping[Status, Tally]:
-        """Count a range of time: whole segments from their blocks, the rest by looking at them."""
+        """Count a range of time: from the blocks, else by looking at no more runs than the cap."""
+        if self._job_id is None and self._state.near:
+            since, until = self._instants
+            return _tallies(totals.by_status_of_time(since, until, self._state))
         numbers: Counter[str] = Counter()
-        looked_at = sum(
-            min(segment.high, self._state.newest) - segment.low + 1
-            for segment in self._segments
-            if not segment.certain
-        )
-        stops = looked_at > LOOKED_AT or self._job_id is not None
         more = False
         for runs, segment in self._walk(None):
-            if self._in_blocks(segment):
-                numbers.update(totals.counted_in(segment))
-            elif segment.certain and self._job_id is not None:
+            if segment.certain and self._job_id is not None:
                 numbers.update(self._by_status_of_job(segment))
-            else:
-                some = runs.order_by("-id").values("id")[: self.cap + 1 if stops else None]
-                kept = Run.objects.filter(id__in=some) if stops else runs
-                pairs = dict(kept.order_by().values_list("status").annotate(n=Count("id")))
-                more |= stops and sum(pairs.values()) > self.cap
-                numbers.update(pairs)
-        counts = _tallies(numbers, self.cap if stops else None)
+                continue
+            some = runs.order_by("-id").values("id")[: self.cap + 1]
+            kept = Run.objects.filter(id__in=some).order_by().values_list("status")
+            pairs = dict(kept.annotate(n=Count("id")))
+            more |= sum(pairs.values()) > self.cap
+            numbers.update(pairs)
+        counts = _tallies(numbers, self.cap)
         if not more:
             return counts
         # Where looking stopped, what was not looked at may be of any status.

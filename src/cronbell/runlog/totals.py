@@ -170,6 +170,13 @@ def _few(joined: list[Segment]) -> list[Segment]:
     return joined
 
 
+def by_status_of_time(since: int | None, until: int | None, known: State) -> dict[str, int]:
+    """Return how many runs of each status began within a range of time, exactly."""
+    times = [-EVER if since is None else since, EVER if until is None else until]
+    parameters = [*times * 3, BLOCK, BLOCK, BLOCK, known.upto, *times, known.upto, *times * 2]
+    return dict(fetch(connections[ALIAS], "blocks_of_time", parameters))
+
+
 def counted_in(segment: Segment) -> dict[str, int]:
     """Return how many runs of each status are in a segment that is certain."""
     bounds = [segment.low // BLOCK, segment.high // BLOCK]
