@@ -135,7 +135,7 @@ def report(small: Mapping[str, Any], large: Mapping[str, Any]) -> bool:
         broken = [
             word
             for word, is_broken in (
-                ("time", one["p95"] > one["limit"]),
+                ("slow", one["p95"] > one["limit"]),
                 ("growth", one["compared"] and times > TIMES),
                 ("weight", one["page"] and one["kilobytes"] > KILOBYTES),
                 ("answer", not one["right"]),

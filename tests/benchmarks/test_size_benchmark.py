@@ -32,7 +32,7 @@ def found(**changes):
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
-        ({"p95": 21.0}, "time"),
+        ({"p95": 21.0}, "slow"),
         ({"cpu": 15.0}, "growth"),
         ({"kilobytes": 61.0}, "weight"),
         ({"right": False}, "answer"),

@@ -185,8 +185,8 @@ def test_many_jobs_do_not_make_the_page_long(admin, db):
 
     sync_jobs([spec(f"job-{number:03}") for number in range(250)], START)
     answer = admin.get(URL)
-    assert answer.content.decode().count('<li class="job">') == 12
-    assert "12 of 250 jobs are shown" in text_of(answer)
+    assert answer.content.decode().count('<li class="job">') == 10
+    assert "10 of 250 jobs are shown" in text_of(answer)
     assert "<select" not in answer.content.decode()
     filtered = admin.get(URL, {"job_name": "job-249"})
     assert filtered.content.decode().count('<li class="job">') == 1
