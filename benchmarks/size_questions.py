@@ -13,8 +13,8 @@ from django.db.models.functions import Coalesce
 
 from cronbell.clock import iso, to_micros
 from cronbell.runlog.models import DailyRollup, Job, Run
-from cronbell.runlog.tallies import RunTotal
-from cronbell.runlog.totals import ALL_JOBS
+from cronbell.runlog.log_count_tables import LogCount
+from cronbell.runlog.log_counts import ALL_JOBS
 from cronbell.states import ACTIVE, Status
 
 # Milliseconds at p95.
@@ -222,6 +222,6 @@ def recount() -> bool:
     grouped = ended.order_by().values_list("status")
     counted = dict(grouped.annotate(n=Count("id")))
     real = dict(grouped.filter(dry_run=False).annotate(n=Count("id")))
-    totals = dict(RunTotal.objects.filter(job_number=ALL_JOBS).values_list("status", "runs"))
+    totals = dict(LogCount.objects.filter(job_number=ALL_JOBS).values_list("status", "runs"))
     days = DailyRollup.objects.order_by().values_list("status").annotate(n=Sum("runs"))
     return totals == counted and dict(days) == real

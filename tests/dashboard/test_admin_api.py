@@ -13,7 +13,7 @@ from tests.dashboard.conftest import START
 
 from cronbell.clock import iso
 from cronbell.dashboard import api as api_module
-from cronbell.runlog import totals
+from cronbell.runlog import log_counts
 from cronbell.runlog.log_pages import Log, log_page
 from cronbell.runlog.models import Run
 
@@ -84,7 +84,7 @@ def test_pages_are_newest_first_and_counted(admin, make_run):
 
 
 def test_beyond_what_is_counted_pages_are_answered_too(admin, make_run, monkeypatch):
-    monkeypatch.setattr(totals, "UNCOUNTED_MOST", 0)
+    monkeypatch.setattr(log_counts, "UNCOUNTED_MOST", 0)
     monkeypatch.setattr(Log.__init__, "__kwdefaults__", Log.__init__.__kwdefaults__ | {"cap": 4})
     monkeypatch.setattr(log_page, "__kwdefaults__", log_page.__kwdefaults__ | {"cap": 4})
     ids = [make_run().pk for _ in range(6)][::-1]

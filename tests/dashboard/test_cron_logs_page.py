@@ -11,7 +11,7 @@ from tests.dashboard.conftest import spec
 from tests.support import pages
 
 from cronbell.dashboard.pages.live import VERSION_HEADER, page_window
-from cronbell.runlog import totals
+from cronbell.runlog import log_counts
 from cronbell.runlog.log_pages import Log
 from cronbell.runlog.models import Job
 from cronbell.runlog.pausing import pause
@@ -116,7 +116,7 @@ def test_status_chips_carry_counts_and_keep_the_filter(admin, make_run):
 def test_a_capped_count_is_shown_as_such(admin, make_run, monkeypatch):
     defaults = Log.__init__.__kwdefaults__
     monkeypatch.setattr(Log.__init__, "__kwdefaults__", defaults | {"cap": 4})
-    monkeypatch.setattr(totals, "UNCOUNTED_MOST", 0)
+    monkeypatch.setattr(log_counts, "UNCOUNTED_MOST", 0)
     for _ in range(6):
         make_run()
     answer = admin.get(URL, {"limit": 2, "page": 2})

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from tests.dashboard.conftest import START
 
 from cronbell.clock import SYSTEM_CLOCK
-from cronbell.runlog import log_pages, queries, totals
+from cronbell.runlog import log_pages, queries, log_counts
 from cronbell.runlog.log_pages import Log
 from cronbell.runlog.models import Job, Run, Runner
 from cronbell.runlog.queries import LogFilter
@@ -37,7 +37,7 @@ def test_counts_by_status_ignore_the_status_chosen_but_not_the_rest(make_run):
 
 
 def test_a_count_stops_at_its_cap_and_says_so_where_no_totals_are_kept(make_run, monkeypatch):
-    monkeypatch.setattr(totals, "UNCOUNTED_MOST", 0)
+    monkeypatch.setattr(log_counts, "UNCOUNTED_MOST", 0)
     for _ in range(5):
         make_run()
     assert str(log_pages.log_page(LogFilter(), cap=4).total) == "4+"

@@ -14,14 +14,14 @@ from django.test.utils import CaptureQueriesContext
 from tests.runlog.conftest import NOON, SECOND, roll, row
 
 from cronbell.config.retention import Retention
-from cronbell.runlog import log_pages, rollups, totals
+from cronbell.runlog import log_pages, rollups, log_counts
 from cronbell.runlog.log_pages import Log
 from cronbell.runlog.models import Job, RollupCursor, RollupLeft, Run
 from cronbell.runlog.queries import LogFilter
 from cronbell.runlog.retention import Pruner
 from cronbell.runlog.rollups import Roller
 from cronbell.runlog.router import ALIAS
-from cronbell.runlog.tallies import LogBlock, RunTotal
+from cronbell.runlog.log_count_tables import LogBlock, LogCount
 from cronbell.states import FINAL, Kind, Status
 from cronbell.testing import FakeClock
 
@@ -34,8 +34,8 @@ KINDS = ["schedule", "run_now", "rerun", "backfill", "call"]
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
     """Make everything small, so that two hundred runs are many blocks, segments and steps."""
-    monkeypatch.setattr(totals, "BLOCK", 8)
-    monkeypatch.setattr(totals, "SEGMENTS", 4)
+    monkeypatch.setattr(log_counts, "BLOCK", 8)
+    monkeypatch.setattr(log_counts, "SEGMENTS", 4)
     monkeypatch.setattr(log_pages, "WALKED", 10)
     monkeypatch.setattr(rollups, "CHUNK", 7)
 
@@ -134,12 +134,12 @@ def check_counts() -> None:
     upto = cursor.upto if cursor else 0
     counted = [run for run in Run.objects.filter(id__lte=upto) if run.pk not in going]
     by_job = Counter((run.job_id, run.status) for run in counted)
-    by_job.update((totals.ALL_JOBS, run.status) for run in counted)
-    kept = {(t.job_number, t.status): t.runs for t in RunTotal.objects.filter(runs__gt=0)}
+    by_job.update((log_counts.ALL_JOBS, run.status) for run in counted)
+    kept = {(t.job_number, t.status): t.runs for t in LogCount.objects.filter(runs__gt=0)}
     assert kept == by_job
     blocks: dict = {}
     for run in counted:
-        blocks.setdefault((run.pk // totals.BLOCK, run.status), []).append(began(run))
+        blocks.setdefault((run.pk // log_counts.BLOCK, run.status), []).append(began(run))
     known = {(block.block, block.status): block for block in LogBlock.objects.all()}
     assert known.keys() == blocks.keys()
     for key, times in blocks.items():
@@ -199,7 +199,7 @@ def test_whatever_is_counted_pages_are_what_reading_all_gives(jobs, monkeypatch,
             check_chips(filters(chance), jobs)
         with monkeypatch.context() as patch:
             # As where no runner has counted for long.
-            patch.setattr(totals, "UNCOUNTED_MOST", 0)
+            patch.setattr(log_counts, "UNCOUNTED_MOST", 0)
             for _ in range(3):
                 check_page(filters(chance), chance, exact=False)
     assert removed > 20
@@ -217,7 +217,7 @@ def test_a_run_that_ends_after_its_block_was_counted_is_found_in_time(jobs, guar
         status="success", started_at=NOON + 5 * HOUR, finished_at=NOON + 6 * HOUR
     )
     if not guarded:
-        monkeypatch.setattr(totals, "_left", list)
+        monkeypatch.setattr(log_counts, "_left", list)
     found = Log(LogFilter(since=NOON + HOUR)).page(1, 10).runs
     assert list(found) == ([late] if guarded else [])
 

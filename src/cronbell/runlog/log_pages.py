@@ -1,6 +1,6 @@
 """Pages of the log and the numbers beside them, at a bounded cost however long the log is.
 
-Numbers of runs by job and status are exact, from ``totals``; where those are not kept up (no runner
+Numbers of runs by job and status are exact, from ``log_counts``; where those are not kept up (no runner
 rolls up) counts stop at a cap. Rows are found by walking an index over few of them: a page by
 number begins at the block its first row is in, a range of time is a few ranges of ids, and a
 search looks at the newest rows only. The log is ordered by id.
@@ -19,7 +19,7 @@ from django.db.models.functions import Coalesce
 from django.db.models.lookups import GreaterThanOrEqual, LessThan
 
 from cronbell.clock import to_micros
-from cronbell.runlog import totals
+from cronbell.runlog import log_counts
 from cronbell.runlog.models import FINAL_VALUES, Job, Run
 from cronbell.runlog.queries import (
     COUNT_CAP,
@@ -31,7 +31,7 @@ from cronbell.runlog.queries import (
 )
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import fetch, rows_parameter
-from cronbell.runlog.totals import BLOCK, EVER, Segment
+from cronbell.runlog.log_counts import BLOCK, EVER, Segment
 from cronbell.states import Status, is_final
 
 SEARCH_WINDOW = 20_000
@@ -103,7 +103,7 @@ class Log:
         if self._timed:
             return self._statuses_timed()
         if self._state.near:
-            return _tallies(totals.by_status(self._job_id, self._state))
+            return _tallies(log_counts.by_status(self._job_id, self._state))
         return {status: self._capped(self._runs(status)) for status in Status}
 
     def jobs(self, job_ids: Sequence[int]) -> tuple[dict[int, int], bool]:
@@ -115,7 +115,7 @@ class Log:
         wanted = self.wanted
         if not wanted.text and not self._timed and self._state.near:
             status = wanted.status.value if wanted.status else ""
-            return totals.by_job(job_ids, status, self._state), False
+            return log_counts.by_job(job_ids, status, self._state), False
         whole = self
         if wanted.job_name:
             whole = Log(LogFilter(status=wanted.status, since=wanted.since, until=wanted.until,
@@ -129,8 +129,8 @@ class Log:
         return dict(counts), counts.total() > JOBS_WINDOW
 
     @cached_property
-    def _state(self) -> totals.State:
-        return totals.state()
+    def _state(self) -> log_counts.State:
+        return log_counts.state()
 
     @property
     def _timed(self) -> bool:
@@ -158,7 +158,7 @@ class Log:
         """Say whether blocks were used and have changed meanwhile; forget what was read then."""
         if not self._timed and offset <= WALKED:
             return False
-        if totals.state().version == self._state.version:
+        if log_counts.state().version == self._state.version:
             return False
         for name in ("_state", "_segments", "statuses", "total"):
             self.__dict__.pop(name, None)
@@ -168,7 +168,7 @@ class Log:
     def _segments(self) -> Sequence[Segment]:
         known = self._state
         if self._timed:
-            return totals.segments(*self._instants, known)
+            return log_counts.segments(*self._instants, known)
         if not known.near:
             return [Segment(1, EVER, certain=True)]
         return [Segment(known.upto + 1, EVER, certain=True), Segment(1, known.upto, certain=True)]
@@ -222,7 +222,7 @@ class Log:
                     offset -= above
                     continue
             if offset > WALKED and self._in_blocks(part):
-                high, above = totals.seek(part, status.value if status else "", offset)
+                high, above = log_counts.seek(part, status.value if status else "", offset)
                 part, offset = part.below(high + 1), offset - above
             some = self._within(self._runs(status), part).values_list("id", flat=True)
             ids += some[offset : offset + limit - len(ids)]
@@ -239,7 +239,7 @@ class Log:
     def _above(self, segment: Segment, most: int) -> int:
         """Return how many runs a segment has, at most ``most``: those above the next segment's."""
         if self._in_blocks(segment) and self._timed:
-            counted = totals.counted_in(segment)
+            counted = log_counts.counted_in(segment)
             status = self.wanted.status
             return min(most, counted.get(status, 0) if status else sum(counted.values()))
         runs = self._within(self._runs(self.wanted.status), segment)
@@ -265,7 +265,7 @@ class Log:
         """Count a range of time: from the blocks, else by looking at no more runs than the cap."""
         if self._job_id is None and self._state.near:
             since, until = self._instants
-            return _tallies(totals.by_status_of_time(since, until, self._state))
+            return _tallies(log_counts.by_status_of_time(since, until, self._state))
         numbers: Counter[str] = Counter()
         more = False
         for runs, segment in self._walk(None):

@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from cronbell.runlog.fields import InstantField, OptionalInstantField
-from cronbell.runlog.tallies import LogBlock, RunTotal  # noqa: F401 - Django looks for them here
+from cronbell.runlog.log_count_tables import LogBlock, LogCount  # noqa: F401 - Django looks for them here
 from cronbell.states import ACTIVE, FINAL, Kind, Status
 
 STATUS_CHOICES = [

@@ -15,12 +15,12 @@ from django.db.models import F
 
 from cronbell.clock import Clock
 from cronbell.config.retention import Retention
-from cronbell.runlog import totals
+from cronbell.runlog import log_counts
 from cronbell.runlog.models import Attempt, DailyRollup, Item, LogLine, RollupCursor
 from cronbell.runlog.rollups import CURSOR, DAY
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import fetch, rows_parameter
-from cronbell.runlog.totals import Counted
+from cronbell.runlog.log_counts import Counted
 from cronbell.states import Status
 
 MICROS = 1_000_000
@@ -111,7 +111,7 @@ class Pruner:
             connections[ALIAS], "prune", [status.value, rows_parameter([[i] for i in ids])]
         )
         self._rows -= len(gone)
-        totals.count((Counted(run_id, job_id, status.value, began or due)
+        log_counts.count((Counted(run_id, job_id, status.value, began or due)
                       for run_id, job_id, due, began, _ in gone), -1)  # fmt: skip
         RollupCursor.objects.filter(pk=CURSOR).update(version=F("version") + 1)
         days = Counter(

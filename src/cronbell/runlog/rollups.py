@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from django.db import connections
 
 from cronbell.clock import from_micros, to_micros
-from cronbell.runlog import totals
+from cronbell.runlog import log_counts
 from cronbell.runlog.histogram import bucket
 from cronbell.runlog.models import DailyRollup, RollupCursor, RollupLeft, Run
 from cronbell.runlog.router import ALIAS
@@ -108,8 +108,8 @@ class Roller:
         going = [RollupLeft(run_id=row.id, job_id=row.job_id) for row in new if not row.finished_at]
         over = [row for row in new if row.finished_at] + ended
         add(over)
-        totals.count(
-            totals.Counted(row.id, row.job_id, row.status, row.started_at or row.scheduled_at)
+        log_counts.count(
+            log_counts.Counted(row.id, row.job_id, row.status, row.started_at or row.scheduled_at)
             for row in over
         )
         RollupLeft.objects.bulk_create(going)

@@ -5,7 +5,7 @@
 -- Parameters: cursor read before.
 SELECT found.status, CAST(SUM(found.runs) AS BIGINT)
 FROM (
-    SELECT total.status, total.runs FROM runlog_runtotal AS total WHERE total.job_number = 0
+    SELECT total.status, total.runs FROM runlog_logcount AS total WHERE total.job_number = 0
     UNION ALL
     SELECT run.status, COUNT(*) FROM runlog_run AS run
     WHERE run.id > %s AND run.id > (SELECT COALESCE(MAX(upto), 0) FROM runlog_rollupcursor)

@@ -2,7 +2,7 @@
 -- Parameters: job id, job id, cursor read before, job id.
 SELECT found.status, CAST(SUM(found.runs) AS BIGINT)
 FROM (
-    SELECT total.status, total.runs FROM runlog_runtotal AS total WHERE total.job_number = %s
+    SELECT total.status, total.runs FROM runlog_logcount AS total WHERE total.job_number = %s
     UNION ALL
     SELECT run.status, COUNT(*) FROM runlog_run AS run
     WHERE run.job_id = %s

@@ -17,7 +17,7 @@ uncounted AS MATERIALIZED (
 SELECT found.job_id, CAST(SUM(found.runs) AS BIGINT)
 FROM (
     SELECT total.job_number AS job_id, total.runs
-    FROM chosen CROSS JOIN runlog_runtotal AS total
+    FROM chosen CROSS JOIN runlog_logcount AS total
     WHERE total.job_number = chosen.id AND (total.status = %s OR %s = '')
     UNION ALL
     SELECT uncounted.job_id, 1 FROM uncounted

@@ -20,7 +20,7 @@ from django.db import connections
 
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import execute, fetch, rows_parameter
-from cronbell.runlog.tallies import LogBlock
+from cronbell.runlog.log_count_tables import LogBlock
 
 BLOCK = 4_096
 # With more than so many runs not counted yet, adding them would take longer than a page may.
@@ -99,7 +99,7 @@ def count(runs: Iterable[Counted], sign: int = 1) -> None:
     connection = connections[ALIAS]
     of_jobs = [(*key, number) for key, number in sorted(totals.items())]
     of_blocks = [(*key, *block) for key, block in sorted(blocks.items())]
-    execute(connection, "count_totals", [rows_parameter(of_jobs)])
+    execute(connection, "add_log_counts", [rows_parameter(of_jobs)])
     execute(connection, "count_blocks", [rows_parameter(of_blocks)])
     if sign < 0:
         LogBlock.objects.filter(block__in={key[0] for key in blocks}, runs=0).delete()
@@ -107,22 +107,22 @@ def count(runs: Iterable[Counted], sign: int = 1) -> None:
 
 def state() -> State:
     """Return how far runs are counted."""
-    return State(*fetch(connections[ALIAS], "totals_state", [UNCOUNTED_MOST + 1])[0])
+    return State(*fetch(connections[ALIAS], "counts_state", [UNCOUNTED_MOST + 1])[0])
 
 
 def by_status(job_id: int | None, known: State) -> dict[str, int]:
     """Return how many runs there are of each status, exactly; of one job or of all."""
     connection = connections[ALIAS]
     if job_id is None:
-        return dict(fetch(connection, "totals_of_log", [known.upto]))
-    return dict(fetch(connection, "totals_of_job", [job_id, job_id, known.upto, job_id]))
+        return dict(fetch(connection, "counts_of_log", [known.upto]))
+    return dict(fetch(connection, "counts_of_job", [job_id, job_id, known.upto, job_id]))
 
 
 def by_job(job_ids: Sequence[int], status: str, known: State) -> dict[int, int]:
     """Return how many runs of a status (empty: of any) these jobs have, exactly."""
     jobs = rows_parameter([[each] for each in job_ids])
     parameters = [jobs, known.upto, *[status] * 6]
-    return dict(fetch(connections[ALIAS], "totals_by_job", parameters))
+    return dict(fetch(connections[ALIAS], "counts_by_job", parameters))
 
 
 def segments(since: int | None, until: int | None, known: State) -> list[Segment]:

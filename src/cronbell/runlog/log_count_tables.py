@@ -1,4 +1,4 @@
-"""The two tables of ``totals``: how many runs the log holds, and where."""
+"""The two tables of ``log_counts``: how many runs the log holds, and where."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from cronbell.runlog.fields import InstantField
 
 
-class RunTotal(models.Model):
+class LogCount(models.Model):
     """How many runs of a status a job has in the log, of those the roll-ups' cursor has passed.
 
     Job 0 stands for all jobs. Unlike a roll-up it counts dry runs, and not what was removed.
@@ -19,10 +19,10 @@ class RunTotal(models.Model):
     runs = models.BigIntegerField()
 
     class Meta:
-        verbose_name = _("total of runs")
-        verbose_name_plural = _("totals of runs")
+        verbose_name = _("count of the log")
+        verbose_name_plural = _("counts of the log")
         constraints = [
-            models.UniqueConstraint(fields=["job_number", "status"], name="total_once"),
+            models.UniqueConstraint(fields=["job_number", "status"], name="log_count_once"),
         ]
 
     def __str__(self) -> str:
@@ -30,7 +30,7 @@ class RunTotal(models.Model):
 
 
 class LogBlock(models.Model):
-    """What runs of one status there are among some thousand neighbouring ids; see ``totals``."""
+    """What runs of one status there are among some thousand neighbouring ids; see ``log_counts``."""
 
     block = models.BigIntegerField()
     status = models.CharField(max_length=16)
