@@ -13,6 +13,8 @@ from tests.dashboard.conftest import START
 
 from cronbell.clock import iso
 from cronbell.dashboard import api as api_module
+from cronbell.runlog import log_counts
+from cronbell.runlog.log_pages import Log, log_page
 from cronbell.runlog.models import Run
 
 pytestmark = pytest.mark.django_db(databases=["default", "runlog"])
@@ -81,13 +83,15 @@ def test_pages_are_newest_first_and_counted(admin, make_run):
     assert beyond.json()["logs"] == []
 
 
-def test_beyond_what_is_counted_only_a_cursor_leads(admin, make_run, monkeypatch):
-    monkeypatch.setattr(api_module, "TOTAL_CAP", 4)
+def test_beyond_what_is_counted_pages_are_answered_too(admin, make_run, monkeypatch):
+    monkeypatch.setattr(log_counts, "UNCOUNTED_MOST", 0)
+    monkeypatch.setattr(Log.__init__, "__kwdefaults__", Log.__init__.__kwdefaults__ | {"cap": 4})
+    monkeypatch.setattr(log_page, "__kwdefaults__", log_page.__kwdefaults__ | {"cap": 4})
     ids = [make_run().pk for _ in range(6)][::-1]
     last = admin.get(URL, {"limit": 2, "page": 2}).json()
     assert last["pagination"] == {"total": 4, "page": 2, "limit": 2, "pages": 2}
-    beyond = admin.get(URL, {"limit": 2, "page": 3})
-    assert (beyond.status_code, "cursor" in beyond.json()["error"]) == (400, True)
+    beyond = admin.get(URL, {"limit": 2, "page": 3}).json()
+    assert [row["id"] for row in beyond["logs"]] == ids[4:]
     further = admin.get(URL, {"limit": 2, "cursor": last["logs"][-1]["id"]}).json()
     assert [row["id"] for row in further["logs"]] == ids[4:]
 

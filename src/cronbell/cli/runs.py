@@ -22,7 +22,8 @@ def runs(
 ) -> None:
     """List runs, newest first."""
     open_run_log(data)
-    from cronbell.runlog.queries import LogFilter, log_page
+    from cronbell.runlog.log_pages import log_page
+    from cronbell.runlog.queries import LogFilter
     from cronbell.runlog.shape import log_row
 
     page = log_page(LogFilter(job_name=job, status=status), page=1, limit=limit)

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from cronbell.runlog import counters  # noqa: F401 - its tables are this app's too
 from cronbell.runlog.audit_row import AuditRow as AuditRow  # noqa: PLC0414 - one of the tables
 from cronbell.runlog.fields import InstantField, OptionalInstantField
+from cronbell.runlog.log_count_tables import LogBlock, LogCount  # noqa: F401 - Django looks for them here
 from cronbell.states import ACTIVE, FINAL, Kind, Status
 
 STATUS_CHOICES = [

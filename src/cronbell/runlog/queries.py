@@ -1,19 +1,17 @@
-"""What pages and API read, with bounded cost however long the log is.
+"""What pages and API read beside the log, with bounded cost however long the log is.
 
-Lists walk an index from the newest row and read no body; counts stop at a cap; a text search
-looks at the newest rows only. SQLite appends the row id to every index, so that (job), (status)
-and (job, status) each give "newest first" without sorting; PostgreSQL has the id in them.
+The log itself is in ``log_pages``; what both speak of is here. SQLite appends the row id to every
+index, so that (job), (status) and (job, status) each give "newest first" without sorting;
+PostgreSQL has the id in them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
-from django.db.models.lookups import GreaterThanOrEqual, LessThan
+from django.db.models import OuterRef, Subquery
 
 from cronbell.clock import from_micros, to_micros
 from cronbell.errors import CronbellError
@@ -21,14 +19,12 @@ from cronbell.runlog.jobs import spec_of
 from cronbell.runlog.models import Item, Job, LogLine, Run, Runner
 from cronbell.schedule import schedule_of
 from cronbell.schedule.heartbeats import window_at
-from cronbell.states import Status, is_final
+from cronbell.states import Status
 
 COUNT_CAP = 10_000
-SEARCH_WINDOW = 20_000
 RUNNER_STALE = timedelta(seconds=15)
 LONGEST_NAME = 600
 MICROS = 1_000_000
-_LONGEST_ID = 18  # digits that always fit a 64-bit integer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,53 +128,6 @@ def storable(text: str) -> bool:
     return "\0" not in text
 
 
-def log_page(wanted: LogFilter, *, page: int = 1, limit: int = 50, cap: int = COUNT_CAP) -> LogPage:
-    """Return one page of runs, newest first.
-
-    Args:
-        wanted: which runs.
-        page: 1-based; past the end it is empty.
-        limit: rows per page.
-        cap: where counting stops. Pages beyond it are reached with ``log_before``.
-    """
-    matching = _matching(wanted)
-    total = _tally(matching, cap)
-    start = (page - 1) * limit
-    runs = [] if start >= total.number else _rows(matching)[start : start + limit]
-    return LogPage(runs=list(runs), total=total, page=page, limit=limit)
-
-
-def log_before(wanted: LogFilter, *, cursor: int, limit: int = 50, cap: int = COUNT_CAP) -> LogPage:
-    """Return the runs that come after the one with id ``cursor`` in the list, however deep.
-
-    Args:
-        wanted: which runs.
-        cursor: id of the last row already seen.
-        limit: how many at most.
-        cap: where counting stops; what is counted is all that match, not just those left.
-    """
-    matching = _matching(wanted)
-    runs = list(_rows(matching).filter(id__lt=cursor)[:limit])
-    return LogPage(runs=runs, total=_tally(matching, cap), page=1, limit=limit)
-
-
-def status_counts(wanted: LogFilter, cap: int = COUNT_CAP) -> dict[Status, Tally]:
-    """Return how many runs each status would show if the filter named it, in a fixed order."""
-    return {status: _tally(_matching(replace(wanted, status=status)), cap) for status in Status}
-
-
-def job_counts(wanted: LogFilter, cap: int = COUNT_CAP) -> tuple[dict[int, int], bool]:
-    """Return how many of the newest runs that match are whose, whatever job the filter names.
-
-    Returns:
-        Counts by job id, and whether there are more runs than the ``cap`` newest counted.
-    """
-    newest = _matching(replace(wanted, job_name="")).order_by("-id").values("id")[:cap]
-    rows = Run.objects.filter(id__in=newest).values("job").annotate(n=Count("id")).order_by()
-    counts = {row["job"]: row["n"] for row in rows}
-    return counts, sum(counts.values()) >= cap
-
-
 def job_names(limit: int) -> tuple[list[tuple[int, str]], bool]:
     """Return (id, name) of the jobs by name, at most ``limit``, and whether there are more."""
     rows = list(Job.objects.order_by("name").values_list("id", "name")[: limit + 1])
@@ -204,7 +153,7 @@ def job_lines(now: datetime, *, limit: int, name_contains: str = "") -> tuple[li
     newest = Run.objects.filter(job=OuterRef("pk")).order_by("-id").values("id")[:1]
     some = jobs.annotate(last_run_id=Subquery(newest)).order_by("name")[:limit]
     # A subquery rather than a list of ids: databases take only so many parameters.
-    last = Run.objects.defer("body").filter(id__in=some.values("last_run_id"))
+    last = Run.objects.only("job_id", "status").filter(id__in=some.values("last_run_id"))
     last_runs = {run.job_id: run for run in last}
     shown = list(some)
     return [_line(job, now, last_runs.get(job.pk)) for job in shown], jobs.count()
@@ -278,56 +227,6 @@ def clocks_of_runners(now: datetime) -> dict[str, int]:
     """
     alive = Runner.objects.filter(stopped_at__isnull=True, seen_at__gte=now - RUNNER_STALE)
     return {f"the runner {runner.pk}": runner.clock_ahead for runner in alive}
-
-
-def _matching(wanted: LogFilter) -> QuerySet[Run]:
-    runs = Run.objects.order_by("-id")
-    if wanted.job_name:
-        job_id = _job_id(wanted.job_name)
-        if job_id is None:
-            return runs.none()
-        runs = runs.filter(job_id=job_id)
-    if wanted.status is not None:
-        runs = runs.filter(status=wanted.status.value)
-        if is_final(wanted.status):
-            # Says nothing new, and is what the indexes of ended runs are limited to.
-            runs = runs.filter(finished_at__isnull=False)
-    executed = Coalesce("started_at", "scheduled_at")
-    if wanted.since is not None:
-        runs = runs.filter(GreaterThanOrEqual(executed, to_micros(wanted.since)))
-    if wanted.until is not None:
-        runs = runs.filter(LessThan(executed, to_micros(wanted.until)))
-    return _containing(runs, wanted.text) if wanted.text else runs
-
-
-def _containing(runs: QuerySet[Run], text: str) -> QuerySet[Run]:
-    if not storable(text):
-        return runs.none()
-    found = Q(details__icontains=text) | Q(
-        job__in=Job.objects.filter(name__icontains=text).values("id")
-    )
-    number = text.removeprefix("#")
-    if number.isascii() and number.isdigit() and len(number) <= _LONGEST_ID:
-        found |= Q(id=int(number))
-    # No index helps a search inside texts: only so many rows are looked at, newest first.
-    window = runs.values("id")[:SEARCH_WINDOW]
-    return Run.objects.order_by("-id").filter(found, id__in=window)
-
-
-def _job_id(name: str) -> int | None:
-    if len(name) > LONGEST_NAME or not storable(name):
-        return None
-    return Job.objects.filter(name=name).values_list("id", flat=True).first()
-
-
-def _rows(runs: QuerySet[Run]) -> QuerySet[Run]:
-    return runs.select_related("job").defer("body", "job__spec").order_by("-id")
-
-
-def _tally(runs: QuerySet[Run], cap: int) -> Tally:
-    # Unordered, so that the shortest index is walked and no row is read.
-    number = runs.order_by().values("id")[: cap + 1].count()
-    return Tally(min(number, cap), capped=number > cap)
 
 
 def next_fire(job: Job, now: datetime) -> tuple[datetime | None, str]:

@@ -15,11 +15,13 @@ from django.db.models import F
 
 from cronbell.clock import Clock
 from cronbell.config.retention import Retention
+from cronbell.runlog import log_counts
 from cronbell.runlog.models import Attempt, DailyRollup, Item, LogLine, RollupCursor
 from cronbell.runlog.rollups import DAY
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import fetch, rows_parameter
 from cronbell.runlog.totals import CURSOR
+from cronbell.runlog.log_counts import Counted
 from cronbell.states import Status
 
 MICROS = 1_000_000
@@ -56,7 +58,8 @@ class Pruner:
         self._rows = MOST_ROWS
         self._until = self.clock.monotonic() + MOST_SECONDS
         now = self.clock.micros()
-        cursor = RollupCursor.objects.filter(pk=CURSOR).first()
+        # Whoever counts holds it: totals are changed by one at a time.
+        cursor = RollupCursor.objects.select_for_update().filter(pk=CURSOR).first()
         if cursor is None:
             return False
         asked = [retention.newest, self._job, JOBS]
@@ -109,7 +112,12 @@ class Pruner:
             connections[ALIAS], "prune", [status.value, rows_parameter([[i] for i in ids])]
         )
         self._rows -= len(gone)
-        days = Counter((job_id, due - due % DAY) for job_id, due, dry_run in gone if not dry_run)
+        log_counts.count((Counted(run_id, job_id, status.value, began or due)
+                      for run_id, job_id, due, began, _ in gone), -1)  # fmt: skip
+        RollupCursor.objects.filter(pk=CURSOR).update(version=F("version") + 1)
+        days = Counter(
+            (job_id, due - due % DAY) for _, job_id, due, _, dry_run in gone if not dry_run
+        )
         for (job_id, day), count in days.items():
             rollup = DailyRollup.objects.filter(job_id=job_id, day=day, status=status.value)
             rollup.update(removed=F("removed") + count)

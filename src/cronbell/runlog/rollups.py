@@ -17,7 +17,7 @@ from typing import Any
 from django.db import connections
 
 from cronbell.clock import from_micros, to_micros
-from cronbell.runlog import totals
+from cronbell.runlog import log_counts, totals
 from cronbell.runlog.histogram import bucket
 from cronbell.runlog.models import DailyRollup, RollupCursor, RollupLeft, Run
 from cronbell.runlog.router import ALIAS
@@ -86,9 +86,13 @@ class Roller:
         looked_at = list(left.values_list("run_id", flat=True)[:CHUNK])
         ended = self._ended(looked_at)
         going = [RollupLeft(run_id=row.id, job_id=row.job_id) for row in new if not row.finished_at]
-        counted = [row for row in new if row.finished_at] + ended
-        add(counted)
-        totals.add(counted)
+        over = [row for row in new if row.finished_at] + ended
+        add(over)
+        totals.add(over)
+        log_counts.count(
+            log_counts.Counted(row.id, row.job_id, row.status, row.started_at or row.scheduled_at)
+            for row in over
+        )
         RollupLeft.objects.bulk_create(going)
         if ended:
             RollupLeft.objects.filter(run_id__in=[row.id for row in ended]).delete()

@@ -19,6 +19,7 @@ from cronbell.dashboard.policies import policies_of
 from cronbell.errors import CronbellError
 from cronbell.runlog import listings, queries, statistics
 from cronbell.runlog.jobs import spec_of
+from cronbell.runlog.log_pages import newest_runs
 from cronbell.runlog.models import Job
 from cronbell.runlog.pausing import LONGEST_REASON, pause, resume
 
@@ -130,7 +131,6 @@ def _history(job: Job) -> dict[str, Any]:
     now = SYSTEM_CLOCK.now()
     figures = statistics.job_figures(job.pk, now)
     standing = statistics.standing_of(job)
-    wanted = queries.LogFilter(job_name=job.name)
     return {
         "history": charts.squares(statistics.last_marks(job.pk, SQUARES), SQUARES),
         "places": SQUARES,
@@ -142,7 +142,7 @@ def _history(job: Job) -> dict[str, Any]:
         "latenesses": charts.latenesses(figures.days, statistics.WINDOW_DAYS),
         "window_runs": statistics.WINDOW_RUNS,
         "window_days": statistics.WINDOW_DAYS,
-        "runs": queries.log_page(wanted, limit=RUNS_SHOWN).runs,
+        "runs": newest_runs(job.pk, RUNS_SHOWN),
     }
 
 

@@ -15,9 +15,9 @@ from cronbell.dashboard.access import viewers_too
 from cronbell.dashboard.pages.live import NO_CHANGE, live_part, page_window, wants_part
 from cronbell.dashboard.parameters import BadParameterError, LogParameters, read_parameters
 from cronbell.runlog import queries
-from cronbell.states import Status
+from cronbell.runlog.log_pages import SEARCH_WINDOW, Log, sum_of
 
-JOBS_SHOWN = 12  # with fifty failures below them a page stays below 60 KB
+JOBS_SHOWN = 10  # with fifty failures below them a page stays below 60 KB
 JOB_CHOICES = 100
 
 
@@ -43,10 +43,11 @@ def cron_logs(request: HttpRequest) -> HttpResponse:
         wanted = read_parameters(request.GET.dict())
     except BadParameterError as error:
         wanted, faults = read_parameters({}), error.problems
-    context = _log(wanted) | _jobs(wanted) | {"faults": faults}
+    log = Log(wanted.wanted(), brief=True)
+    context = _log(log, wanted) | _jobs(wanted) | {"faults": faults}
     if wants_part(request, "log"):
         return _fragment(request, context)
-    context |= _job_filter(wanted) | {"page_title": _("CRON job log"), "nav": "logs"}
+    context |= _job_filter(log, wanted) | {"page_title": _("CRON job log"), "nav": "logs"}
     return render(request, "cronbell/logs.html", context, status=400 if faults else 200)
 
 
@@ -62,13 +63,11 @@ def _fragment(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     return response
 
 
-def _log(wanted: LogParameters) -> dict[str, Any]:
-    filters = wanted.wanted()
+def _log(log: Log, wanted: LogParameters) -> dict[str, Any]:
     if wanted.cursor is None:
-        page = queries.log_page(filters, page=wanted.page, limit=wanted.limit)
+        page = log.page(wanted.page, wanted.limit)
     else:
-        page = queries.log_before(filters, cursor=wanted.cursor, limit=wanted.limit)
-    counts = queries.status_counts(filters)
+        page = log.before(wanted.cursor, wanted.limit)
     # A limit as large as this page's end would be counted again: the last row leads further.
     more = wanted.cursor is not None or (page.total.capped and page.page >= page.pages)
     return {
@@ -77,22 +76,16 @@ def _log(wanted: LogParameters) -> dict[str, Any]:
         "window": page_window(page.page, page.pages),
         "statuses": [
             (status.value, tally)
-            for status, tally in counts.items()
+            for status, tally in log.statuses.items()
             if tally.number or status == wanted.status
         ],
-        "all_count": _everything(counts),
+        "all_count": sum_of(log.statuses.values(), queries.COUNT_CAP),
         "older": page.runs[-1].pk if more and len(page.runs) == page.limit else None,
-        "search_window": queries.SEARCH_WINDOW,
+        "search_window": SEARCH_WINDOW,
         "filtered": bool(wanted.job_name or wanted.status or wanted.text)
         or wanted.since is not None
         or wanted.until is not None,
     }
-
-
-def _everything(counts: dict[Status, queries.Tally]) -> queries.Tally:
-    total = sum(tally.number for tally in counts.values())
-    capped = total > queries.COUNT_CAP or any(tally.capped for tally in counts.values())
-    return queries.Tally(min(total, queries.COUNT_CAP), capped=capped)
 
 
 def _jobs(wanted: LogParameters) -> dict[str, Any]:
@@ -103,9 +96,9 @@ def _jobs(wanted: LogParameters) -> dict[str, Any]:
     return {"job_lines": lines, "jobs_total": total, "now": now}
 
 
-def _job_filter(wanted: LogParameters) -> dict[str, Any]:
+def _job_filter(log: Log, wanted: LogParameters) -> dict[str, Any]:
     names, more = queries.job_names(JOB_CHOICES)
-    counts, capped = queries.job_counts(wanted.wanted())
+    counts, capped = log.jobs([pk for pk, _ in names])
     mark = "+" if capped else ""
     choices = [JobChoice(name, f"{counts.get(pk, 0):,}{mark}") for pk, name in names]
     if wanted.job_name and wanted.job_name not in {choice.name for choice in choices}:

@@ -1,0 +1,278 @@
+"""Ten million runs: what each page and filter takes on the server, beside a log of 10,000.
+
+Fills an empty store with runs (``size_rows``), has them counted as runners do, and asks for pages
+through Django's own client: middleware, session, statements, templates, all but the network. On
+SQLite and on a PostgreSQL of its own. Times are of the clock on the wall; the processor time that
+the answer took (the store's processes included, on Linux) is printed beside them, since other work
+on the machine adds to the first only.
+
+    python -m benchmarks.size [--rows 200000] [--store sqlite|postgresql|both] [--rounds 40]
+
+Exits 1 if a promise is broken: of the promises a page's time and its weight; and for each kind of
+filter that the page is the same as one found by reading everything, and totals are a recount.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from functools import cache
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cronbell.clock import SYSTEM_CLOCK
+
+if TYPE_CHECKING:
+    from django.http import HttpResponse
+    from django.test import Client
+
+    from benchmarks.size_questions import Question
+
+SMALL = 10_000
+DEFAULT_ROWS = 200_000
+STORES = ("sqlite", "postgresql")
+# How many times what the same takes at 10,000 runs; kilobytes of a page.
+TIMES, KILOBYTES = 2.0, 60.0
+P95 = 0.95
+WARMING = 1  # templates are compiled, connections made
+
+
+def main() -> int:
+    """Read arguments; make, measure, print, judge."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=DEFAULT_ROWS)
+    parser.add_argument("--small", type=int, default=SMALL, help="runs of the log beside it")
+    parser.add_argument("--store", choices=[*STORES, "both"], default="both")
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--role", choices=["make", "measure"], help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.role:
+        return _child(arguments.role, arguments.rows, arguments.rounds)
+    stores = STORES if arguments.store == "both" else (arguments.store,)
+    print(
+        f"size: {arguments.rows:,} runs beside {arguments.small:,}, {arguments.rounds} rounds; "
+        f"Python {platform.python_version()}, {os.cpu_count()} cores, "
+        f"{datetime.now(UTC):%Y-%m-%d}"  # noqa: TID251 - the date of the measurement
+    )
+    sizes = (arguments.small, arguments.rows)
+    kept = [_store(store, sizes, arguments.rounds) for store in stores]
+    return 0 if all(kept) else 1
+
+
+def _store(store: str, sizes: Sequence[int], rounds: int) -> bool:
+    found = []
+    for number in sizes:
+        with empty_store(store) as environment:
+            (made,) = run_role("make", number, rounds, environment)
+            found.append(measured(environment, rounds))
+            print(f"\n{store}: {made['rows']:,} runs made in {made['made']:.0f} s, counted in "
+                  f"{made['counted']:.0f} s; {found[-1]['version']}, load {_load()}")  # fmt: skip
+    return report(*found)
+
+
+@contextmanager
+def empty_store(store: str) -> Iterator[Mapping[str, str]]:
+    """Lend the environment that names an empty store of that kind."""
+    ours = ("CRONBELL_", "DJANGO_", "DATABASE_URL")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="cronbell-size-"))
+        environment |= {"CRONBELL_DATA": folder, "CRONBELL_LOG_LEVEL": "ERROR"}
+        if store == "postgresql":
+            from tests.support import machine, postgres
+            from tests.support import store as plans
+
+            programs = machine.require("postgresql")
+            settings = {"shared_buffers": "128MB", "max_wal_size": "4GB"}
+            server = postgres.Server(programs, plans.plan(), settings=settings)
+            stack.enter_context(server)
+            environment["DATABASE_URL"] = stack.enter_context(server.database())
+        yield environment
+
+
+def run_role(
+    role: str, rows: int, rounds: int, environment: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Do a part in a process of its own, which knows one store; return what it says."""
+    command = [sys.executable, "-m", "benchmarks.size", "--role", role]
+    command += ["--rows", str(rows), "--rounds", str(rounds)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{role} failed:\n{done.stderr}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def measured(environment: Mapping[str, str], rounds: int) -> dict[str, Any]:
+    """Ask everything; return what was found for each question, and of the log as a whole."""
+    *lines, whole = run_role("measure", 0, rounds, environment)
+    half = len(lines) // 2
+    found = [time | answer for time, answer in zip(lines[:half], lines[half:], strict=True)]
+    return whole | {"found": found}
+
+
+def _load() -> str:
+    return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
+
+
+def report(small: Mapping[str, Any], large: Mapping[str, Any]) -> bool:
+    """Print a line for each question; return whether every promise is kept."""
+    print(f"{'':46}{'p95 ms':>9}{'limit':>7}{'median':>8}{'CPU':>7}{'times':>7}{'KB':>6}")
+    kept = True
+    for one, other in zip(large["found"], small["found"], strict=True):
+        # Of processor time: what else the machine does adds to one log's times and not the other's.
+        times = one["cpu"] / other["cpu"]
+        broken = [
+            word
+            for word, is_broken in (
+                ("slow", one["p95"] > one["limit"]),
+                ("growth", one["compared"] and times > TIMES),
+                ("weight", one["page"] and one["kilobytes"] > KILOBYTES),
+                ("answer", not one["right"]),
+            )
+            if is_broken
+        ]
+        kept = kept and not broken
+        print(
+            f"{one['kind']:46}{one['p95']:9.1f}{one['limit']:7.0f}{one['median']:8.1f}"
+            f"{one['cpu']:7.1f}{times:7.2f}{one['kilobytes']:6.0f}  {', '.join(broken)}"
+        )
+    print(f"totals are a recount: {'yes' if large['recount'] else 'NO'}")
+    return kept and bool(large["recount"])
+
+
+def _child(role: str, rows: int, rounds: int) -> int:
+    os.environ["DJANGO_SETTINGS_MODULE"] = "cronbell.server.settings"
+    import django
+
+    django.setup()
+    for line in [_make(rows)] if role == "make" else _measure(rounds):
+        print(json.dumps(line), flush=True)
+    return 0
+
+
+def _make(rows: int) -> dict[str, Any]:
+    from django.core.management import call_command
+    from django.db import connections
+
+    from benchmarks.size_rows import make, roll_up
+    from cronbell.runlog.router import ALIAS
+
+    call_command("migrate", "runlog", database=ALIAS, verbosity=0)
+    call_command("migrate", database="default", verbosity=0)
+    connection = connections[ALIAS]
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            # Nothing here has to outlive a power cut.
+            cursor.execute("PRAGMA synchronous = OFF")
+    begun = SYSTEM_CLOCK.monotonic()
+    made = make(rows)
+    between = SYSTEM_CLOCK.monotonic()
+    roll_up()
+    counted = SYSTEM_CLOCK.monotonic() - between
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            # What autovacuum does by itself within minutes.
+            cursor.execute("VACUUM ANALYZE")
+        else:
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return {"rows": made, "made": between - begun, "counted": counted}
+
+
+def _measure(rounds: int) -> Iterator[dict[str, Any]]:
+    """Yield what each question took, then whether each was answered rightly, then the whole."""
+    from django.conf import settings
+    from django.contrib.auth.models import User
+    from django.test import Client
+
+    from benchmarks.size_questions import questions, recount, rightly_answered
+
+    settings.ALLOWED_HOSTS = ["testserver"]
+    client = Client()
+    client.force_login(User.objects.create_superuser("administrator", password="x"))  # noqa: S106
+    asked = questions()
+    answers = []
+    for question in asked:
+        for _ in range(WARMING):
+            client.get(question.address)
+        found, answer = _ask(client, question, rounds)
+        answers.append(answer)
+        yield found
+    for question, answer in zip(asked, answers, strict=True):
+        right = answer.status_code == HTTPStatus.OK
+        yield {"right": right and rightly_answered(question, answer.content.decode())}
+    yield {"recount": recount(), "version": _version()}
+
+
+def _ask(client: Client, question: Question, rounds: int) -> tuple[dict[str, Any], HttpResponse]:
+    wall: list[float] = []
+    processor: list[float] = []
+    for _ in range(rounds):
+        begun, used = SYSTEM_CLOCK.monotonic(), _processor()
+        answer = client.get(question.address)
+        wall.append((SYSTEM_CLOCK.monotonic() - begun) * 1000)
+        processor.append((_processor() - used) * 1000)
+    wall.sort()
+    processor.sort()
+    found = {
+        "kind": question.kind,
+        "limit": question.limit,
+        "compared": question.compared,
+        "p95": wall[min(len(wall) - 1, int(P95 * len(wall)))],
+        "median": wall[len(wall) // 2],
+        "cpu": processor[len(processor) // 2],
+        "kilobytes": len(answer.content) / 1024,
+        "page": not question.path.startswith("/api/"),
+    }
+    return found, answer
+
+
+def _processor() -> float:
+    """Return the processor time of this process and of those that serve its connections."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime + sum(_nanoseconds(pid) for pid in _backends()) * 1e-9
+
+
+def _nanoseconds(pid: int) -> int:
+    spent = Path(f"/proc/{pid}/schedstat")
+    return int(spent.read_text().split()[0]) if spent.exists() else 0
+
+
+@cache
+def _backends() -> list[int]:
+    from django.db import connections
+
+    pids = []
+    for connection in connections.all():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_backend_pid()")
+                pids.append(cursor.fetchone()[0])
+    return pids
+
+
+def _version() -> str:
+    from django.db import connections
+
+    from cronbell.runlog.router import ALIAS
+
+    connection = connections[ALIAS]
+    if connection.vendor == "sqlite":
+        return f"SQLite {sqlite3.sqlite_version}"
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW server_version")
+        return f"PostgreSQL {cursor.fetchone()[0]}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""What a page repeats many times, written in one go: as template nodes it took most of the time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+from django import template
+from django.template.context import RequestContext
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import Truncator
+from django.utils.translation import gettext as _
+
+from cronbell.dashboard.templatetags.cronbell import badge, execution_time, icon
+from cronbell.runlog.models import Job, Run
+from cronbell.runlog.shape import details_text
+
+if TYPE_CHECKING:
+    from cronbell.dashboard.pages.logs import JobChoice
+
+register = template.Library()
+
+# A job's name longer than this is cut by the stylesheet, and whole on hover.
+NAME_SHOWN = 16
+# Longer details are cut by the stylesheet; a click opens them.
+SHORT_DETAILS = 60
+LONGEST_DETAILS = 2_000
+
+SELECTED = mark_safe(" selected")
+ROW = (
+    '<tr role="row"><td role="cell" class="c-id"><a id="run-{id}" href="{address}" '
+    'aria-label="{label}">{id}</a></td><td role="cell" class="c-job"{title}>{name}</td>'
+    '<td role="cell" class="c-time">{time}</td><td role="cell" class="c-status">{badge}</td>'
+    '<td role="cell" class="c-details">{details}</td></tr>\n'
+)
+
+
+@register.simple_tag(takes_context=True)
+def run_rows(context: RequestContext, runs: Iterable[Run]) -> SafeString:
+    """Write runs as rows of the log's table: number, job, time, status, details."""
+    label = _("Run %(id)s")
+    # The address of run 0 but for its number.
+    address = reverse("cronbell:run", args=[0]).removesuffix("0")
+    rows = []
+    for run in runs:
+        name = run.job.name
+        rows.append(
+            format_html(
+                ROW,
+                id=run.pk,
+                address=f"{address}{run.pk}",
+                label=label % {"id": run.pk},
+                title=format_html(' title="{}"', name) if len(name) > NAME_SHOWN else "",
+                name=name,
+                time=execution_time(context, run),
+                badge=badge(run.status),
+                details=_details(details_text(run)),
+            )
+        )
+    return mark_safe("".join(rows))  # noqa: S308 - each row is escaped by format_html
+
+
+BUTTON = '<a class="button" id="{id}" href="{address}"{more} aria-label="{label}">{icon}{word}</a>'
+
+
+@register.simple_tag(takes_context=True)
+def run_button(context: RequestContext, job: Job) -> SafeString | str:
+    """Write the button that runs a job now; of a watched job, the one that shows its ping URL.
+
+    Nothing for those who may only look.
+    """
+    if not context["shell"].is_admin:
+        return ""
+    query = urlencode({"job_name": job.name}, quote_via=quote)
+    if job.spec.get("heartbeat"):
+        return format_html(
+            BUTTON,
+            id=f"ping-url-{job.pk}",
+            address=f"{reverse('cronbell:ping-url')}?{query}",
+            more="",
+            label=_("Ping URL of %(job)s") % {"job": job.name},
+            icon="",
+            word=_("Ping URL"),
+        )
+    address = f"{reverse('cronbell:run-now')}?{query}"
+    return format_html(
+        BUTTON,
+        id=f"run-now-{job.pk}",
+        address=address,
+        more=format_html(' hx-get="{}" hx-target="#dialog-body" hx-swap="innerHTML"', address),
+        label=_("Run %(job)s now") % {"job": job.name},
+        icon=icon("play"),
+        word=_("Run now"),
+    )
+
+
+@register.simple_tag
+def job_options(choices: Iterable[JobChoice], chosen: str) -> SafeString:
+    """Write the jobs that the log can be narrowed to, each with its number of runs."""
+    return format_html_join(
+        "",
+        '<option value="{}"{}>{} ({})</option>',
+        (
+            (choice.name, SELECTED if choice.name == chosen else "", choice.name, choice.count)
+            for choice in choices
+        ),
+    )
+
+
+def _details(text: str) -> SafeString | str:
+    if not text:
+        return "-"
+    if len(text) < SHORT_DETAILS:
+        return format_html('<span class="short">{}</span>', text)
+    if len(text) > LONGEST_DETAILS:
+        text = Truncator(text).chars(LONGEST_DETAILS)
+    return format_html('<details class="clip"><summary>{}</summary></details>', text)

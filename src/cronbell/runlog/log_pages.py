@@ -1,0 +1,397 @@
+"""Pages of the log and the numbers beside them, at a bounded cost however long the log is.
+
+Numbers of runs by job and status are exact, from ``log_counts``; where those are not kept up (no runner
+rolls up) counts stop at a cap. Rows are found by walking an index over few of them: a page by
+number begins at the block its first row is in, a range of time is a few ranges of ids, and a
+search looks at the newest rows only. The log is ordered by id.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from django.db import connections
+from django.db.models import Count, Q, QuerySet
+from django.db.models.functions import Coalesce
+from django.db.models.lookups import GreaterThanOrEqual, LessThan
+
+from cronbell.clock import to_micros
+from cronbell.runlog import log_counts
+from cronbell.runlog.models import FINAL_VALUES, Job, Run
+from cronbell.runlog.queries import (
+    COUNT_CAP,
+    LONGEST_NAME,
+    LogFilter,
+    LogPage,
+    Tally,
+    storable,
+)
+from cronbell.runlog.router import ALIAS
+from cronbell.runlog.statements import fetch, rows_parameter
+from cronbell.runlog.log_counts import BLOCK, EVER, Segment
+from cronbell.states import Status, is_final
+
+SEARCH_WINDOW = 20_000
+# Where runs of a range of time, or of a search, are told apart by job: among so many of the newest.
+JOBS_WINDOW = 2_000
+# Further down than this a page is looked for in the blocks instead of being walked to.
+WALKED = 3 * BLOCK
+# How often pages are read again when what is counted changed meanwhile.
+TRIES = 5
+_LONGEST_ID = 18  # digits that always fit a 64-bit integer
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    id: int
+    status: str
+    job_id: int
+
+
+class Log:
+    """The log through a filter, as one request sees it; what it reads once it keeps.
+
+    Args:
+        wanted: which runs.
+        cap: where counting stops that no totals are kept for.
+        brief: rows have only what a list shows; the rest is read where it is asked for.
+    """
+
+    def __init__(self, wanted: LogFilter, *, cap: int = COUNT_CAP, brief: bool = False) -> None:
+        self.wanted = wanted
+        self.cap = cap
+        self.brief = brief
+
+    def page(self, page: int, limit: int) -> LogPage:
+        """Return one page of runs, newest first; past the end it is empty.
+
+        Args:
+            page: 1-based, however deep.
+            limit: rows per page.
+        """
+        offset = (page - 1) * limit
+        ids: Sequence[int] = []
+        for _ in range(TRIES):
+            total = self.total
+            ids = self._ids(offset, limit) if total.capped or offset < total.number else []
+            if not self._moved(offset):
+                break
+        return LogPage(runs=_rows(ids, brief=self.brief), total=total, page=page, limit=limit)
+
+    def before(self, cursor: int, limit: int) -> LogPage:
+        """Return the runs that come after the one with id ``cursor`` in the list, however deep."""
+        ids = self._ids(0, limit, below=cursor)
+        return LogPage(runs=_rows(ids, brief=self.brief), total=self.total, page=1, limit=limit)
+
+    @cached_property
+    def total(self) -> Tally:
+        """How many runs match."""
+        if self.wanted.status is not None:
+            return self.statuses[self.wanted.status]
+        return sum_of(self.statuses.values(), self.cap)
+
+    @cached_property
+    def statuses(self) -> Mapping[Status, Tally]:
+        """How many runs each status would show if the filter named it, in a fixed order."""
+        if self._nothing:
+            return {status: Tally(0) for status in Status}
+        if self.wanted.text:
+            return self._statuses_found()
+        if self._timed:
+            return self._statuses_timed()
+        if self._state.near:
+            return _tallies(log_counts.by_status(self._job_id, self._state))
+        return {status: self._capped(self._runs(status)) for status in Status}
+
+    def jobs(self, job_ids: Sequence[int]) -> tuple[dict[int, int], bool]:
+        """Return how many runs match of each of these jobs, whatever job the filter names.
+
+        Returns:
+            Counts by job id, and whether they are only those of the newest runs.
+        """
+        wanted = self.wanted
+        if not wanted.text and not self._timed and self._state.near:
+            status = wanted.status.value if wanted.status else ""
+            return log_counts.by_job(job_ids, status, self._state), False
+        whole = self
+        if wanted.job_name:
+            whole = Log(LogFilter(status=wanted.status, since=wanted.since, until=wanted.until,
+                                  text=wanted.text), cap=self.cap)  # fmt: skip
+        if wanted.text:
+            return dict(Counter(match.job_id for match in whole._matches(wanted.status))), False
+        counts: Counter[int] = Counter()
+        for runs, _ in whole._walk(wanted.status):
+            left = JOBS_WINDOW + 1 - counts.total()
+            counts.update(runs.order_by("-id").values_list("job_id", flat=True)[:left])
+        return dict(counts), counts.total() > JOBS_WINDOW
+
+    @cached_property
+    def _state(self) -> log_counts.State:
+        return log_counts.state()
+
+    @property
+    def _timed(self) -> bool:
+        return self.wanted.since is not None or self.wanted.until is not None
+
+    @cached_property
+    def _job_id(self) -> int | None:
+        name = self.wanted.job_name
+        if not name or len(name) > LONGEST_NAME or not storable(name):
+            return None
+        return Job.objects.filter(name=name).values_list("id", flat=True).first()
+
+    @property
+    def _nothing(self) -> bool:
+        unknown = bool(self.wanted.job_name) and self._job_id is None
+        return unknown or not storable(self.wanted.text)
+
+    @property
+    def _instants(self) -> tuple[int | None, int | None]:
+        since, until = self.wanted.since, self.wanted.until
+        return (None if since is None else to_micros(since),
+                None if until is None else to_micros(until))  # fmt: skip
+
+    def _moved(self, offset: int) -> bool:
+        """Say whether blocks were used and have changed meanwhile; forget what was read then."""
+        if not self._timed and offset <= WALKED:
+            return False
+        if log_counts.state().version == self._state.version:
+            return False
+        for name in ("_state", "_segments", "statuses", "total"):
+            self.__dict__.pop(name, None)
+        return True
+
+    @cached_property
+    def _segments(self) -> Sequence[Segment]:
+        known = self._state
+        if self._timed:
+            return log_counts.segments(*self._instants, known)
+        if not known.near:
+            return [Segment(1, EVER, certain=True)]
+        return [Segment(known.upto + 1, EVER, certain=True), Segment(1, known.upto, certain=True)]
+
+    def _runs(self, status: Status | None) -> QuerySet[Run]:
+        """Return the runs of the job asked for, and of a status."""
+        runs = Run.objects.order_by("-id")
+        if self._job_id is not None:
+            runs = runs.filter(job_id=self._job_id)
+        if status is None:
+            return runs
+        runs = runs.filter(status=status.value)
+        # Says nothing new of an ended one, and is what the indexes of ended runs are limited to.
+        return runs.filter(finished_at__isnull=False) if is_final(status) else runs
+
+    def _within(self, runs: QuerySet[Run], segment: Segment) -> QuerySet[Run]:
+        runs = runs.filter(id__gte=segment.low, id__lte=segment.high)
+        return runs if segment.certain else self._of_time(runs)
+
+    def _of_time(self, runs: QuerySet[Run]) -> QuerySet[Run]:
+        began = Coalesce("started_at", "scheduled_at")
+        if self.wanted.since is not None:
+            runs = runs.filter(GreaterThanOrEqual(began, to_micros(self.wanted.since)))
+        if self.wanted.until is not None:
+            runs = runs.filter(LessThan(began, to_micros(self.wanted.until)))
+        return runs
+
+    def _walk(self, status: Status | None) -> Iterator[tuple[QuerySet[Run], Segment]]:
+        runs = self._runs(status)
+        for segment in self._segments:
+            yield self._within(runs, segment), segment
+
+    def _ids(self, offset: int, limit: int, below: int | None = None) -> list[int]:
+        """Return the numbers of the rows of a page."""
+        if self._nothing:
+            return []
+        status = self.wanted.status
+        if self.wanted.text:
+            found = [match.id for match in self._matches(status) if not below or match.id < below]
+            return found[offset : offset + limit]
+        if self._from_the_end(offset):
+            return self._ids_upwards(offset, limit)
+        ids: list[int] = []
+        last = self._segments[-1]
+        for segment in self._segments:
+            # One bound, not two: SQLite begins at whichever it likes and goes over what is between.
+            part = segment if below is None else segment.below(below)
+            if offset and segment is not last:
+                above = self._above(part, offset)
+                if above < offset:
+                    offset -= above
+                    continue
+            if offset > WALKED and self._in_blocks(part):
+                high, above = log_counts.seek(part, status.value if status else "", offset)
+                part, offset = part.below(high + 1), offset - above
+            some = self._within(self._runs(status), part).values_list("id", flat=True)
+            ids += some[offset : offset + limit - len(ids)]
+            offset = 0
+            if len(ids) == limit:
+                break
+        return ids
+
+    def _in_blocks(self, segment: Segment) -> bool:
+        """Say whether the blocks know how many of the runs asked for a segment has."""
+        known = segment.certain and segment.high <= self._state.upto
+        return known and self._job_id is None and self._state.near
+
+    def _above(self, segment: Segment, most: int) -> int:
+        """Return how many runs a segment has, at most ``most``: those above the next segment's."""
+        if self._in_blocks(segment) and self._timed:
+            counted = log_counts.counted_in(segment)
+            status = self.wanted.status
+            return min(most, counted.get(status, 0) if status else sum(counted.values()))
+        runs = self._within(self._runs(self.wanted.status), segment)
+        return runs.order_by().values("id")[:most].count()
+
+    def _from_the_end(self, offset: int) -> bool:
+        if self._timed or self._job_id is None or self.total.capped:
+            return False
+        return offset > max(WALKED, self.total.number // 2)
+
+    def _ids_upwards(self, offset: int, limit: int) -> list[int]:
+        """Return a page of a job by walking from its oldest run, which is nearer."""
+        number = self.total.number
+        rising = self._runs(self.wanted.status).order_by("id").values_list("id", flat=True)
+        return list(rising[max(0, number - offset - limit) : number - offset])[::-1]
+
+    def _capped(self, runs: QuerySet[Run]) -> Tally:
+        # Unordered, so that the shortest index is walked and no row is read.
+        number = runs.order_by().values("id")[: self.cap + 1].count()
+        return Tally(min(number, self.cap), capped=number > self.cap)
+
+    def _statuses_timed(self) -> Mapping[Status, Tally]:
+        """Count a range of time: from the blocks, else by looking at no more runs than the cap."""
+        if self._job_id is None and self._state.near:
+            since, until = self._instants
+            return _tallies(log_counts.by_status_of_time(since, until, self._state))
+        numbers: Counter[str] = Counter()
+        more = False
+        for runs, segment in self._walk(None):
+            if segment.certain and self._job_id is not None:
+                numbers.update(self._by_status_of_job(segment))
+                continue
+            some = runs.order_by("-id").values("id")[: self.cap + 1]
+            kept = Run.objects.filter(id__in=some).order_by().values_list("status")
+            pairs = dict(kept.annotate(n=Count("id")))
+            more |= sum(pairs.values()) > self.cap
+            numbers.update(pairs)
+        counts = _tallies(numbers, self.cap)
+        if not more:
+            return counts
+        # Where looking stopped, what was not looked at may be of any status.
+        counts = {s: Tally(t.number, capped=True) for s, t in counts.items()}
+        status = self.wanted.status
+        return counts if status is None else {**counts, status: self._of_status(status)}
+
+    def _of_status(self, status: Status) -> Tally:
+        number = 0
+        for runs, _ in self._walk(status):
+            number += runs.order_by().values("id")[: self.cap + 1 - number].count()
+            if number > self.cap:
+                return Tally(self.cap, capped=True)
+        return Tally(number)
+
+    def _by_status_of_job(self, segment: Segment) -> dict[str, int]:
+        statuses = rows_parameter([[value] for value in FINAL_VALUES])
+        parameters = [self._job_id, segment.low, segment.high, self.cap + 1, statuses]
+        return dict(fetch(connections[ALIAS], "count_of_job", parameters))
+
+    def _statuses_found(self) -> Mapping[Status, Tally]:
+        numbers = Counter(match.status for match in self._matches(None))
+        status = self.wanted.status
+        if status is not None:
+            # The newest runs of one status reach further back than the newest of all.
+            numbers[status.value] = len(self._matches(status))
+        return _tallies(numbers)
+
+    def _matches(self, status: Status | None) -> list[_Match]:
+        """Return what a search finds, newest first, among the newest runs only."""
+        kept: dict[Status | None, list[_Match]] = self.__dict__.setdefault("_found", {})
+        if status not in kept:
+            kept[status] = self._search(status)
+        return kept[status]
+
+    def _search(self, status: Status | None) -> list[_Match]:
+        if self._nothing:
+            return []
+        text = self.wanted.text
+        named = Job.objects.filter(name__icontains=text).values("id")
+        found: list[_Match] = []
+        room = SEARCH_WINDOW
+        for runs, _ in self._walk(status):
+            window = runs.order_by("-id").values("id")[:room]
+            hits = Run.objects.filter(Q(details__icontains=text) | Q(job__in=named), id__in=window)
+            found += (_Match(*row) for row in hits.order_by("-id").values_list(*_MATCH))
+            room -= window.count() if len(self._segments) > 1 else 0
+            if room <= 0:
+                break
+        number = text.removeprefix("#")
+        if number.isascii() and number.isdigit() and len(number) <= _LONGEST_ID:
+            # A number is looked up, however old its run is.
+            named_run = self._of_time(self._runs(status).filter(id=int(number)))
+            found += (_Match(*row) for row in named_run.values_list(*_MATCH))
+            found = sorted({match.id: match for match in found}.values(), key=lambda m: -m.id)
+        return found
+
+
+_MATCH = ("id", "status", "job_id")
+# Making a whole run of each row took longer than finding and reading it.
+_BRIEF = (
+    "status", "scheduled_at", "started_at", "finished_at", "reason", "reason_data", "missed_count",
+    "details", "job__name", "job__timezone",
+)  # fmt: skip
+
+
+def log_page(wanted: LogFilter, *, page: int = 1, limit: int = 50, cap: int = COUNT_CAP) -> LogPage:
+    """Return one page of runs, newest first.
+
+    Args:
+        wanted: which runs.
+        page: 1-based; past the end it is empty.
+        limit: rows per page.
+        cap: where counting stops that no totals are kept for; pages beyond it are answered too.
+    """
+    return Log(wanted, cap=cap).page(page, limit)
+
+
+def log_before(wanted: LogFilter, *, cursor: int, limit: int = 50, cap: int = COUNT_CAP) -> LogPage:
+    """Return the runs that come after the one with id ``cursor`` in the list, however deep.
+
+    Args:
+        wanted: which runs.
+        cursor: id of the last row already seen.
+        limit: how many at most.
+        cap: where counting stops; what is counted is all that match, not just those left.
+    """
+    return Log(wanted, cap=cap).before(cursor, limit)
+
+
+def newest_runs(job_id: int, limit: int) -> list[Run]:
+    """Return a job's newest runs, newest first, without counting any."""
+    ids = Run.objects.filter(job_id=job_id).order_by("-id").values_list("id", flat=True)[:limit]
+    return _rows(list(ids), brief=True)
+
+
+def sum_of(tallies: Iterable[Tally], cap: int) -> Tally:
+    """Return what tallies add up to; more than the cap where one of them stopped there."""
+    known = list(tallies)
+    total = sum(tally.number for tally in known)
+    if any(tally.capped for tally in known):
+        return Tally(min(total, cap), capped=True)
+    return Tally(total)
+
+
+def _tallies(numbers: Mapping[str, int], cap: int | None = None) -> dict[Status, Tally]:
+    counts = {status: int(numbers.get(status.value, 0)) for status in Status}
+    if cap is None:
+        return {status: Tally(number) for status, number in counts.items()}
+    return {s: Tally(min(number, cap), capped=number > cap) for s, number in counts.items()}
+
+
+def _rows(ids: Sequence[int], *, brief: bool) -> list[Run]:
+    if not ids:
+        return []
+    rows = Run.objects.select_related("job").filter(id__in=ids).order_by("-id")
+    return list(rows.only(*_BRIEF) if brief else rows.defer("body", "job__spec"))

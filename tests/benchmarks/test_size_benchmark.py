@@ -1,0 +1,49 @@
+"""The benchmark of large logs still runs, gets right answers, and sees a broken promise."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from benchmarks import size
+
+
+def test_it_runs_small_and_every_answer_is_right():
+    run = {key: value for key, value in os.environ.items() if key == "CRONBELL_TEST_RUN"}
+    with size.empty_store("sqlite") as lent:
+        environment = {**lent, **run}
+        (made,) = size.run_role("make", 1_500, 1, environment)
+        assert made["rows"] >= 1_400
+        found = size.measured(environment, 1)
+    assert len(found["found"]) > 80
+    assert not [each["kind"] for each in found["found"] if not each["right"]]
+    assert found["recount"]
+
+
+FINE = {"kind": "x", "limit": 20.0, "compared": True, "p95": 9.0, "median": 8.0, "cpu": 7.0,
+        "kilobytes": 50.0, "right": True, "page": True}  # fmt: skip
+
+
+def found(**changes):
+    return {"found": [FINE | changes], "recount": True}
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"p95": 21.0}, "slow"),
+        ({"cpu": 15.0}, "growth"),
+        ({"kilobytes": 61.0}, "weight"),
+        ({"right": False}, "answer"),
+    ],
+)
+def test_a_broken_promise_is_said(capsys, changes, word):
+    assert size.report(found(), found())
+    assert word not in capsys.readouterr().out
+    assert not size.report(found(), found(**changes))
+    assert word in capsys.readouterr().out
+
+
+def test_a_wrong_total_breaks_it_too():
+    assert not size.report(found(), found() | {"recount": False})
