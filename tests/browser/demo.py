@@ -12,14 +12,17 @@ from urllib.parse import urlencode
 from django.contrib.auth.models import Group, User
 from tests.drain.backlog.models import Letter
 
+from cronbell.alerts.incidents import open_incident
 from cronbell.clock import iso
+from cronbell.config.alerts import Alerts, Channel, ChannelType, Condition
 from cronbell.domain import Dialect, JobSpec, Overlap, RetryPolicy
 from cronbell.drain.drain import Drain
 from cronbell.drain.models import Stage
 from cronbell.drain.target import HttpTarget
 from cronbell.endpoint.registry import Registry, cron_job
+from cronbell.runlog.alert_tables import Delivery
 from cronbell.runlog.jobs import sync_jobs
-from cronbell.runlog.models import Attempt, Item, Job, LogLine, Run, Runner
+from cronbell.runlog.models import Attempt, Configuration, Item, Job, LogLine, Run, Runner
 from cronbell.states import ACTIVE, Status
 
 NAME, PASSWORD = "administrator", "correct horse battery"
@@ -89,6 +92,7 @@ class Demo:
         self.skipped = Run.objects.filter(status="skipped", reason="overlap").latest("id")
         self.runs = self._special()
         self._runners()
+        self._alerts()
         self.letters = self._letters()
 
     def run(self, job: str, at: datetime, status: str = "success", **columns: Any) -> Run:
@@ -229,6 +233,33 @@ class Demo:
             seen_at=self.now - DAY, stopped_at=self.now - DAY, jobs=9,
         )  # fmt: skip
 
+    def _alerts(self) -> None:
+        """Have one channel, something wrong of each kind, and messages that arrived or did not."""
+        ops = Channel(
+            name="ops", type=ChannelType.WEBHOOK, url="https://hooks.example.com/cronbell",
+            secret=("env:A_VARIABLE_THAT_IS_NOT_SET",), jobs=("*",),
+        )  # fmt: skip
+        Configuration.objects.update(alerts=Alerts(channels={"ops": ops}).plain())
+        since = self.now - timedelta(hours=3)
+        job = self.jobs["warm-cache"].pk
+        for condition, facts in {
+            Condition.FAILED: {"count": 4, "reason": "http_status", "reason_data": {"status": 500}},
+            Condition.LATE: {"seconds": 420, "due": iso(since)},
+        }.items():
+            open_incident(condition, since, job=job, run=self.runs["partial"].pk, data=facts)
+        open_incident(
+            Condition.RUNNER_DOWN,
+            since,
+            subject="web-2",
+            data={"host": "web-2", "seen": iso(since)},
+        )
+        for number, sent in enumerate((True, False)):
+            Delivery.objects.create(
+                channel="ops", key=f"msg_{number}", subject="Cronbell: warm-cache: failed",
+                created_at=since, available_at=since, finished_at=since, attempts=1 + number,
+                sent=sent, reason="" if sent else "connect", notices=1,
+            )  # fmt: skip
+
 
 def addresses(demo: Demo) -> dict[str, str]:
     """Return every page worth a picture, by the picture's name."""
@@ -249,6 +280,7 @@ def addresses(demo: Demo) -> dict[str, str]:
         "run-running": f"/admin/runs/{runs['running'].pk}",
         "run-missed": f"/admin/runs/{runs['missed'].pk}",
         "settings": "/admin/settings",
+        "alerts": "/admin/alerts",
         "records": "/admin/records",
         "drain": "/admin/records/verify-records",
         "record": f"/admin/record?job=verify-records&record={demo.letters[0].pk}",

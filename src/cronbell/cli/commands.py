@@ -6,6 +6,7 @@ import typer
 
 from cronbell.cli import next_fires
 from cronbell.cli.again import backfill, backfills, replay, rerun
+from cronbell.cli.alerts import app as alerts_app
 from cronbell.cli.backup import backup, restore
 from cronbell.cli.cancel import cancel
 from cronbell.cli.check import check
@@ -48,6 +49,7 @@ app.command("pause")(pause)
 app.command("resume")(resume)
 app.command("export")(export_jobs)
 app.add_typer(import_app, name="import")
+app.add_typer(alerts_app, name="alerts")
 app.command("doctor")(doctor)
 app.command("backup")(backup)
 app.command("restore")(restore)

@@ -26,6 +26,7 @@ from pydantic import Field
 from cronbell import __version__
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.dashboard.access import is_admin
+from cronbell.dashboard.alerts_api import router as alerts_router
 from cronbell.dashboard.answers import (
     EVERY_METHOD,
     OTHERS_THAN_GET,
@@ -277,6 +278,7 @@ def nothing_at_all(request: HttpRequest) -> Any:
 api.add_router("", again_router)
 api.add_router("", jobs_router)
 api.add_router("", drains_router)
+api.add_router("", alerts_router)
 api.add_router("", leftovers)
 
 

@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 
 from cronbell.dashboard import preferences, sign_in
 from cronbell.dashboard.pages import (
+    alerts,
     backfills,
     home,
     job,
@@ -36,6 +37,7 @@ _pages = [
     path("jobs/<int:job_id>/backfill", backfills.backfill_page, name="backfill"),
     path("backfills/<int:backfill_id>/<word>", backfills.change_backfill, name="change-backfill"),
     path("settings", settings.settings_page, name="settings"),
+    path("alerts", alerts.alerts_page, name="alerts"),
     path("why", why.why_page, name="why"),
     path("records", records.records_page, name="records"),
     path("records/<job>", records.drain_page, name="drain"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from cronbell.clock import SYSTEM_CLOCK, Clock
@@ -12,7 +12,9 @@ from cronbell.dispatch.request import (
     AttemptCall,
     BadRequestError,
     Prepared,
+    Request,
     authorization,
+    canonical_url,
     parse_allowed,
     prepare,
 )
@@ -95,6 +97,34 @@ class Dispatcher:
             log.exception("%s: the call failed unexpectedly", spec.name)
             failure = Failure(Reason.PROTOCOL, f"unexpected {type(error).__name__}")
             return outcome_of(failure, authority=authority, timeout=timeout, now=self._clock.now)
+
+    async def deliver(
+        self,
+        url: str,
+        headers: Sequence[tuple[str, str]],
+        body: bytes,
+        *,
+        timeout: float,  # noqa: ASYNC109
+    ) -> Outcome:
+        """Post a message that is no cron call, under the same rules; the secret is not with it.
+
+        Args:
+            url: where to.
+            headers: of it; what the client adds is left out.
+            body: of it.
+            timeout: as for ``call``.
+        """
+        try:
+            url, origin = canonical_url(url)
+        except BadRequestError as error:
+            return refused(Reason.BAD_REQUEST, error=str(error))
+        if not origin.is_among(self._allowed):
+            return refused(Reason.HOST_NOT_ALLOWED, host=origin.authority)
+        request = Request("POST", url, tuple(headers), origin, body)
+        received = await self._transport.send(request, timeout=timeout)
+        return outcome_of(
+            received, authority=origin.authority, timeout=timeout, now=self._clock.now
+        )
 
     def warm(self, specs: Iterable[JobSpec]) -> None:
         """Check and assemble jobs' requests ahead, so that a herd finds them ready."""

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from cronbell.runlog import alert_tables as _alert_tables  # noqa: F401 - tables of this app
 from cronbell.runlog.fields import InstantField, OptionalInstantField
 from cronbell.states import ACTIVE, FINAL, Kind, Status
 
@@ -107,6 +108,8 @@ class Configuration(models.Model):
     applied_by = models.CharField(max_length=150, blank=True, default="")
     # ``Retention.plain()``; empty before a configuration was brought into force.
     retention = models.JSONField(default=dict)
+    # ``Alerts.plain()``: the web process and the command line go by it, too.
+    alerts = models.JSONField(default=dict)
 
     class Meta:
         verbose_name = _("configuration")

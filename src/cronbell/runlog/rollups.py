@@ -81,9 +81,14 @@ class Days:
 
 
 class Roller:
-    """Rolls up, a bounded step at a time. One for each runner; the run log decides between them."""
+    """Rolls up, a bounded step at a time. One for each runner; the run log decides between them.
 
-    def __init__(self) -> None:
+    Args:
+        note: told of the runs of each step, which have ended; each run is told of once.
+    """
+
+    def __init__(self, note: Callable[[Sequence[Row]], None] = lambda _rows: None) -> None:
+        self._note = note
         self._settled = 0
         self._waiting: tuple[int, frozenset[str]] | None = None
         self._looked_at = 0
@@ -105,7 +110,9 @@ class Roller:
         looked_at = list(left.values_list("run_id", flat=True)[:CHUNK])
         ended = self._ended(looked_at)
         going = [RollupLeft(run_id=row.id, job_id=row.job_id) for row in new if not row.finished_at]
-        add([row for row in new if row.finished_at] + ended)
+        over = [row for row in new if row.finished_at] + ended
+        add(over)
+        self._note(over)
         RollupLeft.objects.bulk_create(going)
         if ended:
             RollupLeft.objects.filter(run_id__in=[row.id for row in ended]).delete()
