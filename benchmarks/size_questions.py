@@ -12,9 +12,9 @@ from django.db.models import Count, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from cronbell.clock import iso, to_micros
-from cronbell.runlog.models import DailyRollup, Job, Run
 from cronbell.runlog.log_count_tables import LogCount
 from cronbell.runlog.log_counts import ALL_JOBS
+from cronbell.runlog.models import DailyRollup, Job, Run
 from cronbell.states import ACTIVE, Status
 
 # Milliseconds at p95.

@@ -41,6 +41,7 @@ KEYS = {
     "defaults": "A table of values for all jobs.",
     "runner": "A table, below.",
     "retention": "A table, below.",
+    "alerts": "Tables: who is told of what, by channel ([how to be told](../howto/alerts.md)).",
     "jobs": "A table for each job, by name.",
     "every": 'An interval in place of `schedule`, counted from midnight UTC: `30`, `"30s"`.',
     "concurrency": "Runs that go on at once at most, in all jobs together.",

@@ -13,7 +13,9 @@ from django.contrib.auth.models import Group, User
 from tests.browser.demo_records import demo_records
 from tests.drain.backlog.models import Letter
 
+from cronbell.alerts.incidents import open_incident
 from cronbell.clock import iso
+from cronbell.config.alerts import Alerts, Channel, ChannelType, Condition
 from cronbell.dashboard.scopes import Scope
 from cronbell.dashboard.tokens import make as make_token
 from cronbell.domain import Dialect, JobSpec, Overlap, RetryPolicy
@@ -21,9 +23,10 @@ from cronbell.drain.drain import Drain
 from cronbell.drain.models import Stage
 from cronbell.drain.target import HttpTarget
 from cronbell.endpoint.registry import Registry, cron_job
+from cronbell.runlog.alert_tables import Delivery
 from cronbell.runlog.audit import Actor, Means, acting
 from cronbell.runlog.jobs import sync_jobs
-from cronbell.runlog.models import Attempt, Item, Job, LogLine, Run, Runner
+from cronbell.runlog.models import Attempt, Configuration, Item, Job, LogLine, Run, Runner
 from cronbell.states import ACTIVE, Status
 
 NAME, PASSWORD = "administrator", "correct horse battery"
@@ -103,6 +106,7 @@ class Demo:
         self.skipped = Run.objects.filter(status="skipped", reason="overlap").latest("id")
         self.runs = self._special()
         self._runners()
+        self._alerts()
         self.letters = self._letters()
         self.records = demo_records(user, now)
 
@@ -252,6 +256,33 @@ class Demo:
             seen_at=self.now - DAY, stopped_at=self.now - DAY, jobs=9,
         )  # fmt: skip
 
+    def _alerts(self) -> None:
+        """Have one channel, something wrong of each kind, and messages that arrived or did not."""
+        ops = Channel(
+            name="ops", type=ChannelType.WEBHOOK, url="https://hooks.example.com/cronbell",
+            secret=("env:A_VARIABLE_THAT_IS_NOT_SET",), jobs=("*",),
+        )  # fmt: skip
+        Configuration.objects.update(alerts=Alerts(channels={"ops": ops}).plain())
+        since = self.now - timedelta(hours=3)
+        job = self.jobs["warm-cache"].pk
+        for condition, facts in {
+            Condition.FAILED: {"count": 4, "reason": "http_status", "reason_data": {"status": 500}},
+            Condition.LATE: {"seconds": 420, "due": iso(since)},
+        }.items():
+            open_incident(condition, since, job=job, run=self.runs["partial"].pk, data=facts)
+        open_incident(
+            Condition.RUNNER_DOWN,
+            since,
+            subject="web-2",
+            data={"host": "web-2", "seen": iso(since)},
+        )
+        for number, sent in enumerate((True, False)):
+            Delivery.objects.create(
+                channel="ops", key=f"msg_{number}", subject="Cronbell: warm-cache: failed",
+                created_at=since, available_at=since, finished_at=since, attempts=1 + number,
+                sent=sent, reason="" if sent else "connect", notices=1,
+            )  # fmt: skip
+
 
 def addresses(demo: Demo) -> dict[str, str]:
     """Return every page worth a picture, by the picture's name."""
@@ -274,6 +305,7 @@ def addresses(demo: Demo) -> dict[str, str]:
         "settings": "/admin/settings",
         "tokens": "/admin/tokens",
         "audit": "/admin/audit",
+        "alerts": "/admin/alerts",
         "records": "/admin/records",
         "drain": "/admin/records/verify-records",
         "record": f"/admin/record?job=verify-records&record={demo.letters[0].pk}",

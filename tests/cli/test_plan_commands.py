@@ -38,7 +38,14 @@ def test_plan_changes_nothing_and_a_second_apply_changes_nothing(command, tmp_pa
     code, found = command("apply", *TARGET)
     assert (code, found["added"]) == (0, ["a", "b"])
     code, found = command("apply")
-    nothing = {"added": [], "changed": [], "removed": [], "renamed": [], "retention": {}}
+    nothing = {
+        "added": [],
+        "changed": [],
+        "removed": [],
+        "renamed": [],
+        "retention": {},
+        "alerts": {},
+    }
     assert found == nothing | {"unchanged": 2}
 
 

@@ -53,6 +53,7 @@ def filled(route: str) -> str:
         "<id>": "1",
         "<int:backfill_id>": "1",
         "<word>": "pause",
+        "<channel>": "ops",
         "^(?P<app_label>auth|runlog)/$": "runlog/",
         "(?P<url>.*)$": "anything",
     }.items():

@@ -401,6 +401,8 @@ def test_the_openapi_document_names_what_is_there(admin):
         "/api/admin/jobs/{job_name}/pause",
         "/api/admin/jobs/{job_name}/resume",
         "/api/admin/audit",
+        "/api/admin/alerts",
+        "/api/admin/alerts/{channel}/test",
         "/api/admin/drains",
         "/api/admin/drains/{job}",
         "/api/admin/drains/{job}/dead-letters",

@@ -16,12 +16,13 @@ from django.urls import get_resolver, path
 from tests.dashboard.conftest import PASSWORD, START, spec
 from tests.dashboard.test_admin_access import addresses, filled
 
+from cronbell.config.alerts import Alerts, Channel, ChannelType
 from cronbell.dashboard import tokens
 from cronbell.dashboard.scopes import Scope
 from cronbell.runlog import audit, audit_guard
 from cronbell.runlog.backfilling import Range, start
 from cronbell.runlog.jobs import sync_jobs
-from cronbell.runlog.models import AuditRow
+from cronbell.runlog.models import AuditRow, Configuration
 from cronbell.runlog.pausing import pause
 from ideasgpt.verification.models import Record
 
@@ -46,6 +47,13 @@ def world(people, jobs, make_run, monkeypatch):
     watched = spec("watched", heartbeat=True, url="", path="", schedule="0 0 * * *")
     sync_jobs([spec("update-rankings"), spec("clean-data"), spec("digest"), watched], START)
     runs = {"waiting": make_run(status="pending"), "failed": make_run("digest", status="error")}
+    monkeypatch.setenv("OPS_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    channel = Channel(
+        name=CHANNEL, type=ChannelType.WEBHOOK, url="http://127.0.0.1:9/hook",
+        secret=("env:OPS_SECRET",),
+    )  # fmt: skip
+    alerts = Alerts(channels={CHANNEL: channel}, hosts=frozenset({"127.0.0.1"}))
+    Configuration.objects.update(alerts=alerts.plain())
     wanted = Range(job_name="digest", since=START.replace(day=19), until=START)
     filling = start(wanted, nonce="x" * 12, actor="")
     token, _ = tokens.make(people["superuser"], name="x", scope=Scope.READ)
@@ -69,6 +77,8 @@ def job(world: World, name: str) -> int:
     return world.jobs[name].pk
 
 
+CHANNEL = "ops"
+DECIDED = {"decision": "approved", "version": 1, "status": "needs_review", "note": "seen"}
 SINCE = {"since": "2026-11-20", "until": "2026-11-21"}
 PAGES: dict[str, Callable[[World], Call]] = {
     "admin/run-now": lambda _w: (
@@ -93,6 +103,9 @@ PAGES: dict[str, Callable[[World], Call]] = {
         "/admin/tokens", {"name": "new", "scope": "read", "days": "7"}, "token_made"),
     "admin/tokens/<int:token_id>/revoke": lambda w: (
         f"/admin/tokens/{w.more['token']}/revoke", {}, "token_revoked"),
+    "admin/alerts": lambda _w: ("/admin/alerts", {"channel": CHANNEL}, "alert_tested"),
+    "admin/reviews/<int:record_id>": lambda w: (
+        f"/admin/reviews/{w.more['record']}", DECIDED, "review"),
     "admin/logout": lambda _w: ("/admin/logout", {}, "sign_out"),
 }  # fmt: skip
 API: dict[str, Callable[[World], Call]] = {
@@ -113,9 +126,9 @@ API: dict[str, Callable[[World], Call]] = {
     "api/admin/drains/<job>/retry": lambda _w: (
         f"/api/admin/drains/{DRAIN}/retry", {"recordIds": ["1", "2"]}, "retry"),
     "api/admin/reviews/<int:record_id>": lambda w: (
-        f"/api/admin/reviews/{w.more['record']}",
-        {"decision": "approved", "version": 1, "status": "needs_review", "note": "seen"},
-        "review"),
+        f"/api/admin/reviews/{w.more['record']}", DECIDED, "review"),
+    "api/admin/alerts/<channel>/test": lambda _w: (
+        f"/api/admin/alerts/{CHANNEL}/test", {}, "alert_tested"),
 }  # fmt: skip
 # What takes a POST and changes nothing of ours, and why.
 NO_CHANGE = {

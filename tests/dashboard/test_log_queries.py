@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from tests.dashboard.conftest import START
 
 from cronbell.clock import SYSTEM_CLOCK
-from cronbell.runlog import log_pages, queries, log_counts
+from cronbell.runlog import log_counts, log_pages, queries
 from cronbell.runlog.log_pages import Log
 from cronbell.runlog.models import Job, Run, Runner
 from cronbell.runlog.queries import LogFilter

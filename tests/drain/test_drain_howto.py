@@ -82,9 +82,9 @@ def test_the_example_drains_and_answers_as_the_how_to_shows(process, tmp_path):
         assert target.requests[0].header("Authorization") == "Bearer a-token-for-the-post"
     (shown,) = [json.loads(text) for language, text in HOWTO if language == "json"]
     assert answer.keys() == shown.keys()
-    assert {key: answer[key] for key in ("message", "processed", "failed", "status")} == {
-        key: shown[key] for key in ("message", "processed", "failed", "status")
-    }
+    assert {
+        key: answer[key] for key in ("message", "processed", "pending", "failed", "status")
+    } == {key: shown[key] for key in ("message", "processed", "pending", "failed", "status")}
     measured = {"seconds": shown["results"][0]["seconds"]}
     assert answer["results"][0] | measured == shown["results"][0]
     assert answer["results"][1].keys() == shown["results"][1].keys()

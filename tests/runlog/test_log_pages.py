@@ -14,14 +14,14 @@ from django.test.utils import CaptureQueriesContext
 from tests.runlog.conftest import NOON, SECOND, roll, row
 
 from cronbell.config.retention import Retention
-from cronbell.runlog import log_pages, rollups, log_counts
+from cronbell.runlog import log_counts, log_pages, rollups
+from cronbell.runlog.log_count_tables import LogBlock, LogCount
 from cronbell.runlog.log_pages import Log
 from cronbell.runlog.models import Job, RollupCursor, RollupLeft, Run
 from cronbell.runlog.queries import LogFilter
 from cronbell.runlog.retention import Pruner
 from cronbell.runlog.rollups import Roller
 from cronbell.runlog.router import ALIAS
-from cronbell.runlog.log_count_tables import LogBlock, LogCount
 from cronbell.states import FINAL, Kind, Status
 from cronbell.testing import FakeClock
 

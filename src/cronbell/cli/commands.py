@@ -6,6 +6,7 @@ import typer
 
 from cronbell.cli import next_fires
 from cronbell.cli.again import backfill, backfills, replay, rerun
+from cronbell.cli.alerts import app as alerts_app
 from cronbell.cli.audit import audit
 from cronbell.cli.backup import backup, restore
 from cronbell.cli.cancel import cancel
@@ -58,6 +59,7 @@ app.add_typer(rotate_app, name="rotate-secret")
 app.command("audit")(audit)
 app.command("password")(password)
 app.add_typer(tokens_app, name="tokens")
+app.add_typer(alerts_app, name="alerts")
 app.command("doctor")(doctor)
 app.command("backup")(backup)
 app.command("restore")(restore)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,7 +26,7 @@ TargetOption = Annotated[
     typer.Option("--target", help="Base URL of the application; the live one by default."),
 ]
 
-Changes = dict[str, tuple[float | str, float | str]]
+Changes = dict[str, tuple[Any, Any]]
 
 
 def plan(
@@ -42,11 +43,11 @@ def plan(
     wanted = read_files(config, target)
     difference = difference_to_live(wanted.jobs)
     paused = paused_jobs()
-    kept = retention_changes(wanted)
+    kept, told = retention_changes(wanted), alert_changes(wanted)
     if json:
-        print_json(as_dict(difference, kept) | {"paused": paused})
+        print_json(as_dict(difference, kept, told) | {"paused": paused})
     else:
-        _print(difference, kept)
+        _print(difference, kept, told)
     if paused and not json:
         sys.stdout.write(f"paused by hand, and not by these files: {', '.join(paused)}\n")
 
@@ -65,7 +66,7 @@ def apply(
 
     wanted = read_files(config, target)
     difference = difference_to_live(wanted.jobs)
-    kept = retention_changes(wanted)
+    kept, told = retention_changes(wanted), alert_changes(wanted)
     who = f"{getpass.getuser()} (command line)"
     bring_into_force(
         wanted.jobs,
@@ -73,9 +74,10 @@ def apply(
         target=wanted.target,
         applied_by=who,
         retention=wanted.retention,
+        alerts=wanted.alerts,
     )
     poke(directory)
-    print_json(as_dict(difference, kept)) if json else _print(difference, kept)
+    print_json(as_dict(difference, kept, told)) if json else _print(difference, kept, told)
 
 
 def read_files(config: Path, target: str | None) -> Config:
@@ -104,7 +106,29 @@ def retention_changes(wanted: Config) -> Changes:
     return {key: (live[key], after) for key, after in plain.items() if live[key] != after}
 
 
-def as_dict(difference: Difference, retention: Changes) -> dict[str, Any]:
+def alert_changes(wanted: Config) -> Changes:
+    """Return (before, after) by key of ``[alerts]``, only those that differ; None is not there."""
+    from cronbell.runlog.jobs import live_alerts
+
+    live, plain = _flat(live_alerts().plain()), _flat(wanted.alerts.plain())
+    return {
+        key: (live.get(key), plain.get(key))
+        for key in sorted(live.keys() | plain.keys())
+        if live.get(key) != plain.get(key)
+    }
+
+
+def _flat(plain: Mapping[str, Any]) -> dict[str, Any]:
+    named = {
+        f"{table}.{name}": value
+        for table in ("channels", "jobs")
+        for name, value in plain[table].items()
+    }
+    rest = {key: plain[key] for key in ("rule", "runner_down", "link")}
+    return named | rest
+
+
+def as_dict(difference: Difference, retention: Changes, alerts: Changes) -> dict[str, Any]:
     """Return a difference as JSON shows it."""
     return {
         "added": list(difference.added),
@@ -124,10 +148,13 @@ def as_dict(difference: Difference, retention: Changes) -> dict[str, Any]:
         "retention": {
             key: {"before": before, "after": after} for key, (before, after) in retention.items()
         },
+        "alerts": {
+            key: {"before": before, "after": after} for key, (before, after) in alerts.items()
+        },
     }
 
 
-def _print(difference: Difference, retention: Changes) -> None:
+def _print(difference: Difference, retention: Changes, alerts: Changes) -> None:
     lines = [f"+ {name}" for name in difference.added]
     for change in difference.changed:
         lines.append(f"~ {change.name}")
@@ -140,6 +167,10 @@ def _print(difference: Difference, retention: Changes) -> None:
     lines += [
         f"~ retention.{key}: {before!r} → {after!r}" for key, (before, after) in retention.items()
     ]
-    if difference.empty and not retention:
+    lines += [
+        f"{'+' if before is None else '-' if after is None else '~'} alerts.{key}"
+        for key, (before, after) in alerts.items()
+    ]
+    if difference.empty and not retention and not alerts:
         lines.append(f"nothing to change: {difference.unchanged} jobs are as the files say")
     sys.stdout.write("\n".join(lines) + "\n")

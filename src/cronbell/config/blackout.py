@@ -19,24 +19,27 @@ _LONGEST_REASON = 500
 _EXAMPLE = 'write [{ days = ["sat", "sun"], from = "22:00", to = "06:00" }]'
 
 
-def read_blackout(source: Source, place: Place, value: Any) -> tuple[Blackout, ...] | None:
+def read_blackout(
+    source: Source, place: Place, value: Any, *, key: str = KEY
+) -> tuple[Blackout, ...] | None:
     """Read a list of windows.
 
     Args:
         source: takes the faults.
         place: where the list is.
         value: as the TOML parser gives it.
+        key: what the list is called there.
 
     Returns:
         The windows; None where any of them is at fault.
     """
     if not isinstance(value, list):
-        source.error(place, f"`{KEY}` must be a list of tables, not {kind(value)}", _EXAMPLE)
+        source.error(place, f"`{key}` must be a list of tables, not {kind(value)}", _EXAMPLE)
         return None
     if len(value) > _MOST_WINDOWS:
         source.error(
             place,
-            f"`{KEY}` has {len(value)} windows; the limit is {_MOST_WINDOWS}",
+            f"`{key}` has {len(value)} windows; the limit is {_MOST_WINDOWS}",
             "a window can come back on several days",
         )
         return None

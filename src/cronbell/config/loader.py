@@ -5,13 +5,15 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from cronbell.config import toml, vercel_json
+from cronbell.config.alert_keys import check_hosts
+from cronbell.config.alerts import NO_ALERTS, Alerts
 from cronbell.config.entries import Entry
 from cronbell.config.functions import GRACE, Durations
 from cronbell.config.names import job_names
@@ -43,6 +45,7 @@ class Config:
             is among them.
         concurrency: how many runs go on at once at most.
         retention: how long ended runs are kept.
+        alerts: who is told, about what.
         warnings: what loads, but is probably not meant.
     """
 
@@ -52,6 +55,7 @@ class Config:
     concurrency: int
     retention: Retention
     warnings: tuple[Fault, ...]
+    alerts: Alerts = NO_ALERTS
 
 
 def load(
@@ -82,6 +86,7 @@ def load(
         concurrency=loading.settings.concurrency if loading.settings else toml.DEFAULT_CONCURRENCY,
         retention=loading.settings.retention if loading.settings else Retention(),
         warnings=tuple(loading.warnings()),
+        alerts=loading.alerts(),
     )
 
 
@@ -185,6 +190,13 @@ class _Loading:
         self.allowed_hosts = self.settings.allowed_hosts if self.settings else frozenset()
         if self.target:
             self.allowed_hosts |= {parse_base(self.target).host_and_port}
+        if self.settings:
+            check_hosts(self.settings.source, self.settings.alerts, self.allowed_hosts)
+
+    def alerts(self) -> Alerts:
+        if self.settings is None:
+            return NO_ALERTS
+        return replace(self.settings.alerts, hosts=self.allowed_hosts)
 
     def define_jobs(self) -> None:
         entries = self.crons.entries if self.crons else ()

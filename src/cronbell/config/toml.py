@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cronbell.config.alert_keys import KEY as ALERTS
+from cronbell.config.alert_keys import read_alerts, read_rule
+from cronbell.config.alerts import NO_ALERTS, Alerts
 from cronbell.config.blackout import KEY as BLACKOUT
 from cronbell.config.blackout import read_blackout
 from cronbell.config.lines import toml_lines
@@ -34,9 +37,9 @@ from cronbell.config.values import (
 
 DEFAULT_CONCURRENCY = 100
 _MOST_CONCURRENCY = 10_000
-TOP_KEYS = ("target", "allowed_hosts", "defaults", "runner", "retention", "jobs")
+TOP_KEYS = ("target", "allowed_hosts", "defaults", "runner", "retention", ALERTS, "jobs")
 RUNNER_KEYS: dict[str, Reader] = {"concurrency": whole(1, _MOST_CONCURRENCY)}
-_TABLES = ("retry", BLACKOUT)  # of a job, beside its plain keys
+_TABLES = ("retry", BLACKOUT, ALERTS)  # of a job, beside its plain keys
 _AT_LINE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
 
@@ -50,6 +53,7 @@ class CronbellToml:
         allowed_hosts: ``host`` or ``host:port``.
         concurrency: how many runs go on at once at most.
         retention: how long ended runs are kept.
+        alerts: who is told, about what.
         defaults: values for all jobs, by key.
         jobs: values by job and key.
     """
@@ -59,6 +63,7 @@ class CronbellToml:
     allowed_hosts: frozenset[str] = frozenset()
     concurrency: int = DEFAULT_CONCURRENCY
     retention: Retention = field(default_factory=Retention)
+    alerts: Alerts = NO_ALERTS
     defaults: dict[str, Any] = field(default_factory=dict)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -82,8 +87,10 @@ def read(path: Path) -> CronbellToml:
     ages = _settings(result.source, ("retention",), kept, RETENTION_KEYS, with_retry=False)
     result.retention = Retention.from_settings(ages)
     jobs = _table(result.source, ("jobs",), document.get("jobs", {}))
+    rules: dict[str, dict[str, Any]] = {}
     for name, value in jobs.items():
-        _job(result, name, value)
+        _job(result, name, value, rules)
+    result.alerts = read_alerts(result.source, document.get(ALERTS, {}), rules)
     return result
 
 
@@ -147,7 +154,7 @@ def _host(value: Any) -> str:
         raise RefusedError(error.message, error.hint) from None
 
 
-def _job(result: CronbellToml, name: str, value: Any) -> None:
+def _job(result: CronbellToml, name: str, value: Any, rules: dict[str, dict[str, Any]]) -> None:
     source, place = result.source, ("jobs", name)
     if not is_name(name):
         source.error(
@@ -161,7 +168,11 @@ def _job(result: CronbellToml, name: str, value: Any) -> None:
             place, f"`jobs.{name}` must be a table, not {kind(value)}", f"write [jobs.{name}]"
         )
         return
-    result.jobs[name] = _settings(source, place, value, SHARED_KEYS | JOB_KEYS)
+    # Beside its definition, not part of it: who is told of a job changes nothing of the job.
+    settings = {key: each for key, each in value.items() if key != ALERTS}
+    result.jobs[name] = _settings(source, place, settings, SHARED_KEYS | JOB_KEYS)
+    if ALERTS in value:
+        rules[name] = read_rule(source, (*place, ALERTS), value[ALERTS])
 
 
 def _table(source: Source, place: Place, value: Any) -> dict[str, Any]:
@@ -209,6 +220,9 @@ def _read(source: Source, place: Place, value: Any, reader: Reader) -> Any:
 
 def _unknown(source: Source, place: Place, known: Iterable[str]) -> None:
     key = str(place[-1])
+    if place[0] == "defaults" and key == ALERTS:
+        source.error(place, "`alerts` for all jobs has a table of its own", "write [alerts]")
+        return
     if place[0] == "defaults" and key in JOB_KEYS:
         message = f"`{key}` belongs to one job, not to all"
         source.error(place, message, f"write it under [jobs.NAME]: {key} = …")

@@ -230,4 +230,4 @@ HEARTBEAT_KEYS = frozenset(
 )  # fmt: skip
 
 # SPEC section 1 names these; they are refused until what they do is built.
-LATER_KEYS = frozenset({"pause_on_failure", "headers", "alerts", "budget"})
+LATER_KEYS = frozenset({"pause_on_failure", "headers", "budget"})

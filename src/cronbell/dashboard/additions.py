@@ -16,7 +16,7 @@ class Addition:
     """A page of the application that belongs to the dashboard.
 
     The page itself extends ``cronbell/base.html``, says its ``nav`` in the context so that it is
-    marked as the current one, and lets in ``administrators_only``.
+    marked as the current one, and lets in ``viewers_too``.
 
     Attributes:
         nav: its short name.

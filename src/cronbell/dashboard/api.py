@@ -22,6 +22,7 @@ from pydantic import ConfigDict, Field
 
 from cronbell import __version__
 from cronbell.clock import SYSTEM_CLOCK
+from cronbell.dashboard.alerts_api import router as alerts_router
 from cronbell.dashboard.answers import (
     EVERY_METHOD,
     OTHERS_THAN_GET,
@@ -254,6 +255,7 @@ api.add_router("", again_router)
 api.add_router("", jobs_router)
 api.add_router("", audit_router)
 api.add_router("", drains_router)
+api.add_router("", alerts_router)
 api.add_router("", leftovers)
 
 

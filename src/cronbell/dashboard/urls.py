@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 
 from cronbell.dashboard import preferences, sign_in
 from cronbell.dashboard.pages import (
+    alerts,
     audit,
     backfills,
     home,
@@ -41,6 +42,7 @@ _pages = [
     path("audit", audit.audit_page, name="audit"),
     path("tokens", tokens.tokens_page, name="tokens"),
     path("tokens/<int:token_id>/revoke", tokens.revoke_token, name="revoke-token"),
+    path("alerts", alerts.alerts_page, name="alerts"),
     path("why", why.why_page, name="why"),
     path("records", records.records_page, name="records"),
     path("records/<job>", records.drain_page, name="drain"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 import msgspec
@@ -16,6 +16,7 @@ from cronbell.dispatch.request import (
     AttemptCall,
     BadRequestError,
     Prepared,
+    Request,
     authorization,
     canonical_url,
     parse_allowed,
@@ -145,6 +146,35 @@ class Dispatcher:
         # The one before stays masked: calls that go on carry it, and their answers may repeat it.
         self._secrets = tuple(dict.fromkeys((*_spellings(secret), *self._secrets)))[:MOST_MASKED]
         self._prepared.clear()
+
+    async def deliver(
+        self,
+        url: str,
+        headers: Sequence[tuple[str, str]],
+        body: bytes,
+        *,
+        timeout: float,  # noqa: ASYNC109
+    ) -> Outcome:
+        """Post a message that is no cron call, under the same rules; the secret is not with it.
+
+        Args:
+            url: where to.
+            headers: of it; what the client adds is left out.
+            body: of it.
+            timeout: as for ``call``.
+        """
+        try:
+            url, origin = canonical_url(url)
+        except BadRequestError as error:
+            return refused(Reason.BAD_REQUEST, error=str(error))
+        if not origin.is_among(self._allowed):
+            return refused(Reason.HOST_NOT_ALLOWED, host=origin.authority)
+        request = Request("POST", url, tuple(headers), origin, body)
+        reach = Reach.DIRECT if origin.host in self._direct else Reach.ALLOWED
+        received = await self._transport.send(request, timeout=timeout, reach=reach)
+        return outcome_of(
+            received, authority=origin.authority, timeout=timeout, now=self._clock.now
+        )
 
     def warm(self, specs: Iterable[JobSpec]) -> None:
         """Check and assemble jobs' requests ahead, so that a herd finds them ready."""

@@ -95,12 +95,14 @@ class Request(msgspec.Struct, frozen=True, gc=False):
         url: absolute, pure ASCII, percent-encoded, without a fragment.
         headers: name and value, in the order sent. Not in the ``repr``: the secret is among them.
         origin: the host the URL names.
+        body: what is sent after the headers; a cron call has none, a message to a person has.
     """
 
     method: str
     url: str
     headers: tuple[tuple[str, str], ...]
     origin: Origin
+    body: bytes = b""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.method} {self.url}>"

@@ -215,12 +215,14 @@ class PyreqwestTransport:
     ) -> Response | Failure:
         response: ClientResponse | None = None
         try:
-            built = (
+            builder = (
                 client.request(request.method, request.url)
                 .headers(request.headers)
                 .timeout(self._limits.get(timeout) or self._limit(timeout))
-                .build_streamed()
             )
+            if request.body:
+                builder = builder.body_bytes(request.body)
+            built = builder.build_streamed()
             async with built as response:
                 reader = response.body_reader
                 # A body of unknown length is given a buffer of the size asked for: most need less.

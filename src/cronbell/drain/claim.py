@@ -389,6 +389,13 @@ def glimpse(qualifying: Qualifying, *, now: datetime, most: int) -> Backlog:
     )
 
 
+def waiting(qualifying: Qualifying, *, now: datetime, most: int) -> int:
+    """Return how many records are pending and held by nobody, counted no further than ``most``."""
+    records = pending_records(qualifying).filter(_free(now))
+    first = records.order_by("drain_available_at").distinct().values("pk", "drain_available_at")
+    return first[:most].count()
+
+
 def _pending() -> Q:
     return Q(drain_state=Stage.PENDING.value)
 

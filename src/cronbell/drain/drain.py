@@ -41,6 +41,8 @@ GATHER = 0.04  # seconds from one turn to the next while all threads are busy
 AHEAD = 0.15
 LONG_CALL = 1.0  # seconds; where calls take longer, a few milliseconds between them are nothing
 LONGEST_NAP = 1.0  # seconds; between two looks at ``should_stop`` while a pause lasts
+# A run counts what is left no further than this: some milliseconds.
+MOST_PENDING = 100_000
 LEASE_MARGIN = 30.0  # seconds between the end of the longest call and that of its lease
 MOST_CALLERS = 100
 LONGEST_NAME = 100  # what the counters' column takes
@@ -172,7 +174,8 @@ class _Run:
                 for hold in self.waiting:
                     claims.release(hold)
                 self.budget.write()
-        return result(self.tally, self.drain.batch, self.budget.used)
+        pending = claims.waiting(self.drain.qualifying, now=self.clock.now(), most=MOST_PENDING)
+        return result(self.tally, self.drain.batch, self.budget.used, pending)
 
     def _records(self) -> Records:
         return claims.pending_records(self.drain.qualifying)

@@ -55,15 +55,17 @@ class Tally:
         return self.done + self.failed
 
 
-def result(tally: Tally, batch: BatchSize, used: Counts) -> JobResult:
+def result(tally: Tally, batch: BatchSize, used: Counts, pending: int) -> JobResult:
     """Say how a run went.
 
     Args:
         tally: what happened.
         batch: the batch size in force.
         used: what the run used, in ``Usage.counts``'s units.
+        pending: how many records wait now.
     """
-    data: dict[str, Any] = {"processed": tally.processed, "batchSize": batch.size}
+    data: dict[str, Any] = {"processed": tally.processed, "pending": pending}
+    data["batchSize"] = batch.size
     if tally.failed:
         data["failed"] = tally.failed
     if tally.dead:

@@ -94,6 +94,7 @@ async def _serve(config: Config, watcher: Watcher, *, grace: float, lease: float
             grace_seconds=grace,
             lease_seconds=lease,
             retention=config.retention,
+            alerts=config.alerts,
         ),
         directory=Path(settings.CRONBELL_DATA_DIR),
         target=config.target,

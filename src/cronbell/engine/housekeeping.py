@@ -6,7 +6,7 @@ whatever else waits to be written is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from cronbell.clock import Clock
 from cronbell.config.retention import Retention
@@ -14,6 +14,7 @@ from cronbell.engine.writer import Writer
 from cronbell.runlog.retention import Pruner
 from cronbell.runlog.rollups import Roller
 from cronbell.runlog.store import RunStore
+from cronbell.runlog.totals import Row
 
 REST_SECONDS = 0.02
 # While runs wait to be sent the pieces wait, but not for ever: a runner that is never done with
@@ -31,6 +32,7 @@ class Housekeeping:
         writer: the run log's writer.
         clock: what time it is, and for the rests.
         retention: how long ended runs are kept; may be exchanged at any time.
+        note: told of runs that ended, in the transaction that counts them.
         behind: says whether runs wait to be sent, which have the writer before housekeeping has.
     """
 
@@ -40,25 +42,27 @@ class Housekeeping:
         clock: Clock,
         retention: Retention,
         *,
+        note: Callable[[Sequence[Row]], None] = lambda _rows: None,
         behind: Callable[[], bool] = lambda: False,
     ) -> None:
         self.writer = writer
         self.clock = clock
         self.retention = retention
         self.behind = behind
-        self.roller = Roller()
+        self.roller = Roller(note)
         self.pruner = Pruner(clock)
 
     async def roll_up(self) -> None:
         """Roll up all there is now."""
-        await self._piece_by_piece(lambda _store: self.roller.step())
+        await self.piece_by_piece(lambda _store: self.roller.step())
 
     async def prune(self) -> None:
         """Remove all that is old now, once it is rolled up."""
         await self.roll_up()
-        await self._piece_by_piece(lambda _store: self.pruner.step(self.retention))
+        await self.piece_by_piece(lambda _store: self.pruner.step(self.retention))
 
-    async def _piece_by_piece(self, step: Callable[[RunStore], bool]) -> None:
+    async def piece_by_piece(self, step: Callable[[RunStore], bool]) -> None:
+        """Do a step until it says that nothing is left, resting in between."""
         await self._let_pass()
         # Not durable: a power cut takes the piece away as a whole, and it is done again.
         while await self.writer.submit(step, durable=False):

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from cronbell.clock import Clock, from_micros, to_micros
+from cronbell.config.alerts import NO_ALERTS, Alerts
 from cronbell.config.loader import Config
 from cronbell.config.retention import Retention
 from cronbell.dispatch import Dispatcher
 from cronbell.domain import JobSpec
+from cronbell.engine.alerting import BEAT_SECONDS, Alerting
 from cronbell.engine.executors.embedded import EmbeddedExecutor
 from cronbell.engine.heartbeats import Heartbeats
 from cronbell.engine.housekeeping import PRUNE_SECONDS, Housekeeping
@@ -38,10 +40,11 @@ from cronbell.runlog.applying import (
     rows_in_force,
 )
 from cronbell.runlog.backfilling import feed
-from cronbell.runlog.jobs import live_configuration, live_retention, spec_from
+from cronbell.runlog.jobs import live_alerts, live_configuration, live_retention, spec_from
 from cronbell.runlog.lease_time import LeaseTime, lease_time_for
 from cronbell.runlog.models import Job
 from cronbell.runlog.store import FireRow, Recorded, RunStore
+from cronbell.runlog.totals import Row
 from cronbell.runlog.wakeup import listen
 
 log = logging.getLogger("cronbell.engine")
@@ -71,6 +74,7 @@ class RunnerSettings:
         grace_seconds: how long running calls may take to end once the runner is told to stop.
         poll_seconds: how often the run log is looked at when nobody pokes.
         retention: how long ended runs are kept, until the configuration says otherwise.
+        alerts: who is told about what, likewise.
     """
 
     concurrency: int = 100
@@ -78,6 +82,7 @@ class RunnerSettings:
     grace_seconds: float = 30.0
     poll_seconds: float = 1.0
     retention: Retention = field(default_factory=Retention)
+    alerts: Alerts = NO_ALERTS
 
 
 class Runner:
@@ -150,9 +155,10 @@ class Runner:
             lease_seconds=self.settings.lease_seconds,
             clocks=self.keeper.clocks,
         )
-        self.housekeeping = Housekeeping(
-            self.writer, clock, self.settings.retention, behind=self.pool.behind
-        )
+        behind, kept = self.pool.behind, self.settings.retention
+        self.housekeeping = Housekeeping(self.writer, clock, kept, note=self._note, behind=behind)
+        told = self.settings.alerts
+        self.alerting = Alerting(self.housekeeping, self.keeper.clocks, self.executor, told)
         self.ready = asyncio.Event()
         self._poked = asyncio.Event()
 
@@ -173,6 +179,7 @@ class Runner:
             self._every(WATCH_SECONDS, self._watch),
             self._every(ROLL_UP_SECONDS, self.housekeeping.roll_up),
             self._every(PRUNE_SECONDS, self.housekeeping.prune),
+            self._every(BEAT_SECONDS, self.alerting.beat),
             self._hear_pokes(),
             listen_forever(self._poked.set, self.clock),
         ]
@@ -187,11 +194,12 @@ class Runner:
     async def _load(self) -> None:
         now = self.clock.micros()
         target, who, kept = self._target, self.keeper.id, self.housekeeping.retention
+        alerts = self.alerting.alerts
 
         def sync(_store: RunStore) -> tuple[dict[str, InForce], int]:
             at = from_micros(now)
             jobs = bring_into_force(
-                self._configured, at, target=target, applied_by=who, retention=kept
+                self._configured, at, target=target, applied_by=who, retention=kept, alerts=alerts
             )
             return jobs, _generation()
 
@@ -213,6 +221,7 @@ class Runner:
 
         def read(_store: RunStore) -> tuple[list[tuple[InForce, JobSpec]], int]:
             self.housekeeping.retention = live_retention()
+            self.alerting.load(live_alerts())
             return [(job, spec_from(plain)) for job, plain in rows_in_force()], _generation()
 
         jobs, self._generation = await self.writer.submit(read)
@@ -254,6 +263,7 @@ class Runner:
             self.executor.dispatcher = self.dispatcher_for(config)
         self.pool.concurrency = config.concurrency
         self.housekeeping.retention = config.retention
+        self.alerting.load(config.alerts)
         await self._load()
         await self.keeper.report_configuration(len(self.specs), "")
 
@@ -346,6 +356,9 @@ class Runner:
             return 0
         return max(0, self.clock.micros() - due * MICROS)
 
+    def _note(self, rows: Sequence[Row]) -> None:
+        self.alerting.note(rows)
+
     def _drop(self, run_id: int, term: int) -> None:
         self.pool.drop(run_id, term)
 
@@ -416,7 +429,8 @@ class Runner:
         if self._recording:
             await asyncio.wait(self._recording, timeout=self.settings.grace_seconds)
         planner.cancel()
-        await self.pool.stop(self.settings.grace_seconds)
+        grace = self.settings.grace_seconds
+        await asyncio.gather(self.pool.stop(grace), self.alerting.stop(grace))
         for task in others:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

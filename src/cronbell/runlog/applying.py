@@ -17,6 +17,7 @@ from django.db import connections, transaction
 from django.db.models import F
 
 from cronbell.clock import to_micros
+from cronbell.config.alerts import Alerts
 from cronbell.config.plan import Difference, PlainSpec, compare, plain_spec
 from cronbell.config.retention import Retention
 from cronbell.domain import JobSpec
@@ -63,6 +64,7 @@ def bring_into_force(
     target: str = "",
     applied_by: str = "",
     retention: Retention | None = None,
+    alerts: Alerts | None = None,
 ) -> dict[str, InForce]:
     """Make the table say what the configuration says; a second call changes nothing.
 
@@ -77,6 +79,7 @@ def bring_into_force(
         target: the application's address, kept so that ``plan`` can compare with it.
         applied_by: who brought it into force, for the record.
         retention: how long ended runs are kept; None to leave it as it is.
+        alerts: who is told, about what; None to leave it as it is.
 
     Returns:
         The configured jobs' rows by name.
@@ -87,7 +90,12 @@ def bring_into_force(
         found = _find(specs)
         _write(found, {spec.name: spec for spec in specs}, to_micros(now), who)
         kept = configuration.retention if retention is None else retention.plain()
-        changed = target not in {"", configuration.target} or kept != configuration.retention
+        told = configuration.alerts if alerts is None else alerts.plain()
+        changed = (
+            target not in {"", configuration.target}
+            or kept != configuration.retention
+            or told != configuration.alerts
+        )
         if changed or not found.difference.empty:
             Configuration.objects.filter(pk=configuration.pk).update(
                 generation=F("generation") + 1,
@@ -95,6 +103,7 @@ def bring_into_force(
                 applied_at=now,
                 applied_by=who,
                 retention=kept,
+                alerts=told,
             )
             _note(found.difference, kept != configuration.retention, target, who)
     return found.live

@@ -53,6 +53,7 @@ class Action(StrEnum):
     PING_URL = "ping_url"
     APPLY = "apply"
     REVIEW = "review"
+    ALERT_TESTED = "alert_tested"
     TOKEN_MADE = "token_made"  # noqa: S105 - see above
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - see above
     PASSWORD = "password"  # noqa: S105 - see above

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 
+from cronbell.config.alerts import Alerts
 from cronbell.config.plan import PlainSpec
 from cronbell.config.retention import Retention
 from cronbell.domain import (
@@ -63,6 +64,12 @@ def live_retention() -> Retention:
     """Return how long ended runs are kept by what is in force."""
     configuration = live_configuration()
     return Retention.from_settings({} if configuration is None else configuration.retention)
+
+
+def live_alerts() -> Alerts:
+    """Return who is told about what, by what is in force."""
+    configuration = live_configuration()
+    return Alerts.from_plain({} if configuration is None else configuration.alerts)
 
 
 def spec_of(job: Job) -> JobSpec:

@@ -30,7 +30,7 @@ class LogCount(models.Model):
 
 
 class LogBlock(models.Model):
-    """What runs of one status there are among some thousand neighbouring ids; see ``log_counts``."""
+    """What runs of a status there are among some thousand neighbouring ids; see ``log_counts``."""
 
     block = models.BigIntegerField()
     status = models.CharField(max_length=16)

@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 from django.db import connections
 
+from cronbell.runlog.log_count_tables import LogBlock
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import execute, fetch, rows_parameter
-from cronbell.runlog.log_count_tables import LogBlock
 
 BLOCK = 4_096
 # With more than so many runs not counted yet, adding them would take longer than a page may.

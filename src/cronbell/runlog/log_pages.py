@@ -1,8 +1,8 @@
 """Pages of the log and the numbers beside them, at a bounded cost however long the log is.
 
-Numbers of runs by job and status are exact, from ``log_counts``; where those are not kept up (no runner
-rolls up) counts stop at a cap. Rows are found by walking an index over few of them: a page by
-number begins at the block its first row is in, a range of time is a few ranges of ids, and a
+Numbers of runs by job and status are exact, from ``log_counts``; where those are not kept up (no
+runner rolls up) counts stop at a cap. Rows are found by walking an index over few of them: a page
+by number begins at the block its first row is in, a range of time is a few ranges of ids, and a
 search looks at the newest rows only. The log is ordered by id.
 """
 
@@ -20,6 +20,7 @@ from django.db.models.lookups import GreaterThanOrEqual, LessThan
 
 from cronbell.clock import to_micros
 from cronbell.runlog import log_counts
+from cronbell.runlog.log_counts import BLOCK, EVER, Segment
 from cronbell.runlog.models import FINAL_VALUES, Job, Run
 from cronbell.runlog.queries import (
     COUNT_CAP,
@@ -31,7 +32,6 @@ from cronbell.runlog.queries import (
 )
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import fetch, rows_parameter
-from cronbell.runlog.log_counts import BLOCK, EVER, Segment
 from cronbell.states import Status, is_final
 
 SEARCH_WINDOW = 20_000

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from cronbell.runlog import alert_tables as _alert_tables  # noqa: F401 - tables of this app
 from cronbell.runlog import counters  # noqa: F401 - its tables are this app's too
 from cronbell.runlog.audit_row import AuditRow as AuditRow  # noqa: PLC0414 - one of the tables
 from cronbell.runlog.fields import InstantField, OptionalInstantField
@@ -110,6 +111,8 @@ class Configuration(models.Model):
     applied_by = models.CharField(max_length=150, blank=True, default="")
     # ``Retention.plain()``; empty before a configuration was brought into force.
     retention = models.JSONField(default=dict)
+    # ``Alerts.plain()``: the web process and the command line go by it, too.
+    alerts = models.JSONField(default=dict)
 
     class Meta:
         verbose_name = _("configuration")

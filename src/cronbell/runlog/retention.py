@@ -16,12 +16,12 @@ from django.db.models import F
 from cronbell.clock import Clock
 from cronbell.config.retention import Retention
 from cronbell.runlog import log_counts
+from cronbell.runlog.log_counts import Counted
 from cronbell.runlog.models import Attempt, DailyRollup, Item, LogLine, RollupCursor
 from cronbell.runlog.rollups import DAY
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import fetch, rows_parameter
 from cronbell.runlog.totals import CURSOR
-from cronbell.runlog.log_counts import Counted
 from cronbell.states import Status
 
 MICROS = 1_000_000

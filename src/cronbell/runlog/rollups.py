@@ -62,9 +62,14 @@ class Days:
 
 
 class Roller:
-    """Rolls up, a bounded step at a time. One for each runner; the run log decides between them."""
+    """Rolls up, a bounded step at a time. One for each runner; the run log decides between them.
 
-    def __init__(self) -> None:
+    Args:
+        note: told of the runs of each step, which have ended; each run is told of once.
+    """
+
+    def __init__(self, note: Callable[[Sequence[Row]], None] = lambda _rows: None) -> None:
+        self._note = note
         self._settled = 0
         self._waiting: tuple[int, frozenset[str]] | None = None
         self._looked_at = 0
@@ -93,6 +98,7 @@ class Roller:
             log_counts.Counted(row.id, row.job_id, row.status, row.started_at or row.scheduled_at)
             for row in over
         )
+        self._note(over)
         RollupLeft.objects.bulk_create(going)
         if ended:
             RollupLeft.objects.filter(run_id__in=[row.id for row in ended]).delete()

@@ -169,6 +169,32 @@ def run_log(clock: Clock) -> Iterator[Finding]:
         detail=f"last seen {seen}",
         remedy="" if state.alive else "start one with `cronbell up`",
     )
+    yield _alerts()
+
+
+def _alerts() -> Finding:
+    """See that every channel's secrets are there, and that its last message arrived."""
+    from cronbell.alerts.listing import standing  # noqa: PLC0415 - after django.setup()
+    from cronbell.clock import SYSTEM_CLOCK  # noqa: PLC0415
+    from cronbell.runlog.jobs import live_alerts  # noqa: PLC0415
+
+    channels = standing(live_alerts(), SYSTEM_CLOCK.now()).channels
+    if not channels:
+        return Finding("alerts", ok=True, detail="no channel: nobody is told of anything")
+    wrong = [f"{line.channel.name}: {line.fault}" for line in channels if line.fault]
+    wrong += [
+        f"{line.channel.name}: its last message did not arrive"
+        for line in channels
+        if line.last is not None and line.last.attempts and not line.last.sent
+    ]
+    return Finding(
+        "alerts",
+        ok=not wrong,
+        detail="; ".join(wrong) or ", ".join(line.channel.name for line in channels),
+        remedy="see `cronbell alerts list`; `cronbell alerts test CHANNEL` tries one"
+        if wrong
+        else "",
+    )
 
 
 def _clocks(clock: Clock) -> Finding:

@@ -27,4 +27,13 @@ def _ready_endpoints() -> None:
     atexit.register(process_endpoint().stop)
 
 
+def _look_after_runners() -> None:
+    # A runner that is dead tells nobody so; this process may be all that is left to do it.
+    from cronbell.alerts.standin import keep_looking  # noqa: PLC0415 - needs loaded apps
+    from cronbell.clock import SYSTEM_CLOCK  # noqa: PLC0415
+
+    keep_looking(SYSTEM_CLOCK)
+
+
 _ready_endpoints()
+_look_after_runners()

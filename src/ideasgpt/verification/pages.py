@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from ninja import Schema
 
 from cronbell.clock import SYSTEM_CLOCK
-from cronbell.dashboard.access import administrators_only
+from cronbell.dashboard.access import viewers_too
 from cronbell.dashboard.pages.live import SEE_OTHER, live_part, page_window, wants_part
 from cronbell.dashboard.parameters import MAX_ID, BadParameterError, Page, read_query
 from cronbell.runlog.queries import COUNT_CAP, Tally
@@ -112,7 +112,7 @@ def waiting(most: int) -> int:
 
 
 @require_safe
-@administrators_only
+@viewers_too
 def reviews_page(request: HttpRequest) -> HttpResponse:
     """Show what waits, oldest first; or what people have decided, newest first."""
     show = request.GET.get("show", "waiting")
@@ -149,7 +149,7 @@ def reviews_page(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@administrators_only
+@viewers_too
 def review_page(request: HttpRequest, record_id: int) -> HttpResponse:
     """Show one record with all that was found (GET), or decide on what was seen (POST)."""
     record = _record(record_id)
@@ -176,7 +176,7 @@ def review_page(request: HttpRequest, record_id: int) -> HttpResponse:
 
 
 @require_safe
-@administrators_only
+@viewers_too
 def review_text(request: HttpRequest, record_id: int) -> HttpResponse:
     """Give the text of a record's documents, read as the verifier reads it."""
     record = _record(record_id)

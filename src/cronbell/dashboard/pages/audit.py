@@ -34,6 +34,7 @@ ACTIONS = {
     Action.PING_URL: gettext_lazy("replace a ping URL"),
     Action.APPLY: gettext_lazy("change the configuration"),
     Action.REVIEW: gettext_lazy("decide on a record"),
+    Action.ALERT_TESTED: gettext_lazy("test a channel"),
     Action.TOKEN_MADE: gettext_lazy("make an API token"),
     Action.TOKEN_REVOKED: gettext_lazy("revoke an API token"),
     Action.PASSWORD: gettext_lazy("set a password"),

@@ -16,11 +16,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from cronbell import __version__, logs, tracing
+from cronbell.alerts.listing import standing
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.dashboard.access import viewers_too
 from cronbell.dashboard.pages.live import live_part, wants_part
 from cronbell.runlog import listings
-from cronbell.runlog.jobs import live_configuration
+from cronbell.runlog.jobs import live_alerts, live_configuration
 from cronbell.runlog.router import ALIAS
 from cronbell.schedule import tzdata_version
 
@@ -41,6 +42,7 @@ def settings_page(request: HttpRequest) -> HttpResponse:
         return live_part(request, "cronbell/parts/runners.html", context)
     context |= {
         "configuration": live_configuration(),
+        "alerts": standing(live_alerts(), now),
         "jobs": listings.job_tallies(),
         "versions": _versions(),
         "stores": _stores(),
