@@ -212,7 +212,7 @@ def test_help_names_the_command_and_every_option():
 def test_the_command_is_among_all_commands_and_reads_the_same_arguments():
     listed = CliRunner().invoke(app, ["--help"])
     assert "next" in listed.stdout
-    assert "list its next fires" in listed.stdout
+    assert "Say what a schedule expression means" in listed.stdout
     arguments = ["0 0 * * *", "--from", "2026-11-21", "--count", "1", "--json"]
     through_typer = CliRunner().invoke(app, ["next", *arguments])
     assert through_typer.exit_code == 0
