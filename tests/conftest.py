@@ -38,6 +38,7 @@ hypothesis.settings.load_profile("cronbell")
 HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 # Playwright and asyncio set these while they run and are not ours to mend.
 FREE_VARIABLES = {"PYTEST_CURRENT_TEST", "NODE_OPTIONS"}
+SLOW = {"flow", "docs", "deploy", "drain"}  # folders
 STORE_FIXTURES = {"db", "transactional_db", "live_server", "store_url"}
 BEFORE: pytest.StashKey[tuple[dict[str, str], set[int]]] = pytest.StashKey()
 _server: list[postgres.Server] = []
@@ -62,18 +63,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put browser tests last; under ``--store-dependent`` leave out what no store changes.
+    """Put slow tests first, browser tests last; on the second store leave some out.
+
+    Those that wait for whole minutes or processes begin while there is other work beside them.
 
     Playwright's synchronous interface keeps an event loop running in the main thread, beside which
     no other test can start one. On the second store browser tests are left out as well: they look
     at pages, whose queries have tests of their own.
     """
-    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+    items.sort(key=_turn)
     if not config.getoption("store_dependent"):
         return
     kept = [item for item in items if _uses_store(item)]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
+
+
+def _turn(item: pytest.Item) -> int:
+    if item.get_closest_marker("browser") is not None:
+        return 2
+    return 0 if SLOW.intersection(item.path.parts) else 1
 
 
 def _uses_store(item: pytest.Item) -> bool:

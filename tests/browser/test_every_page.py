@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext
-from tests.browser.demo import NAME, PASSWORD, Demo, addresses
+from tests.browser.demo import NAME, PASSWORD, addresses
 
 pytestmark = [
     pytest.mark.browser,
@@ -47,22 +47,29 @@ def sign_in(browser: Browser, server: str, look: str, **options) -> BrowserConte
 ALL_LOOKS = os.environ.get("SCREENSHOTS") == "1"
 
 
+# In parts, so that processes side by side share the longest test there is.
+PARTS = 2
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("look", LOOKS if ALL_LOOKS else ("desktop", "korean-phone"))
 def test_every_page_is_accessible_fits_and_breaks_no_policy(
-    browser, demo, live_server, pictures, subtests
+    browser, demo, live_server, pictures, look, part
 ):
-    for look in LOOKS if ALL_LOOKS else ("desktop", "korean-phone"):
-        with subtests.test(look):
-            assert list(complaints(browser, live_server.url, look, demo, pictures)) == []
+    pages = list(addresses(demo).items())[part::PARTS]
+    assert list(complaints(browser, live_server.url, look, pages, pictures)) == []
 
 
-def complaints(browser, server: str, look: str, demo: Demo, pictures) -> Iterator[str]:
+def complaints(
+    browser, server: str, look: str, pages: list[tuple[str, str]], pictures
+) -> Iterator[str]:
     context = sign_in(browser, server, look)
     said: list[str] = []
     axe = Axe()
     page = context.new_page()
     page.on("console", lambda m: said.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda error: said.append(str(error)))
-    for name, address in addresses(demo).items():
+    for name, address in pages:
         page.goto(address)
         if ALL_LOOKS:
             pictures(page, f"{name}-{look}")

@@ -44,12 +44,12 @@ def runner():
 
 @pytest.fixture
 def full_disk(tmp_path):
-    """Mount a file system of two megabytes and fill it; skip where this user may not."""
+    """Mount a small file system and fill it; skip where this user may not."""
     if os.geteuid() != 0:
         pytest.skip("a small file system can be mounted by root only")
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("this system mounts no tmpfs for us")
     try:
