@@ -18,6 +18,7 @@ from typing import Any
 import django
 import hypothesis
 import pytest
+from django.utils import translation
 
 from tests.support import machine, postgres, processes, store
 from tests.support.processes import Process
@@ -38,7 +39,7 @@ hypothesis.settings.load_profile("cronbell")
 HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 # Playwright and asyncio set these while they run and are not ours to mend.
 FREE_VARIABLES = {"PYTEST_CURRENT_TEST", "NODE_OPTIONS"}
-SLOW = {"flow", "docs", "deploy", "drain"}  # folders
+SLOW = {"flow", "browser", "docs", "deploy", "drain"}  # folders
 STORE_FIXTURES = {"db", "transactional_db", "live_server", "store_url"}
 BEFORE: pytest.StashKey[tuple[dict[str, str], set[int]]] = pytest.StashKey()
 _server: list[postgres.Server] = []
@@ -63,26 +64,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put slow tests first, browser tests last; on the second store leave some out.
+    """Put slow tests first; under ``--store-dependent`` leave out what no store changes.
 
-    Those that wait for whole minutes or processes begin while there is other work beside them.
-
-    Playwright's synchronous interface keeps an event loop running in the main thread, beside which
-    no other test can start one. On the second store browser tests are left out as well: they look
-    at pages, whose queries have tests of their own.
+    Those that wait for whole minutes, processes or pages begin while there is other work beside
+    them. On the second store browser tests are left out: they look at pages, whose queries have
+    tests of their own.
     """
-    items.sort(key=_turn)
+    items.sort(key=lambda item: not SLOW.intersection(item.path.parts))
     if not config.getoption("store_dependent"):
         return
     kept = [item for item in items if _uses_store(item)]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
-
-
-def _turn(item: pytest.Item) -> int:
-    if item.get_closest_marker("browser") is not None:
-        return 2
-    return 0 if SLOW.intersection(item.path.parts) else 1
 
 
 def _uses_store(item: pytest.Item) -> bool:
@@ -246,6 +239,12 @@ def _no_strays(before: set[int]) -> None:
 def _note_traces(request: pytest.FixtureRequest) -> None:
     """Note what is there before the test: after the fixtures of wider scope, before its own."""
     request.node.stash[BEFORE] = (dict(os.environ), processes.children())
+
+
+@pytest.fixture(autouse=True)
+def _no_language_of_another_test() -> None:
+    """Forget the language that a page of an earlier test was answered in."""
+    translation.deactivate()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

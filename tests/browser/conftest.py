@@ -33,9 +33,13 @@ def pytest_runtest_protocol() -> Iterator[None]:
         del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: Path) -> Iterator[Browser]:
-    """Start the system's Chromium once."""
+    """Start the system's Chromium once for the tests of a file.
+
+    Not longer: while Playwright's synchronous interface is open an event loop runs in the main
+    thread, beside which no other test can start one.
+    """
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(chromium), args=ARGUMENTS)
         yield browser
