@@ -18,6 +18,7 @@ from typing import Any
 import django
 import hypothesis
 import pytest
+from django.conf import settings
 from django.utils import translation
 
 from tests.support import machine, postgres, processes, store
@@ -244,7 +245,8 @@ def _note_traces(request: pytest.FixtureRequest) -> None:
 @pytest.fixture(autouse=True)
 def _no_language_of_another_test() -> None:
     """Forget the language that a page of an earlier test was answered in."""
-    translation.deactivate()
+    if settings.configured:
+        translation.deactivate()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
