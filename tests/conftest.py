@@ -65,18 +65,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put slow tests first; under ``--store-dependent`` leave out what no store changes.
+    """Share out the slow tests; under ``--store-dependent`` leave out what no store changes.
 
-    Those that wait for whole minutes, processes or pages begin while there is other work beside
-    them. On the second store browser tests are left out: they look at pages, whose queries have
-    tests of their own.
+    On the second store browser tests are left out: they look at pages, whose queries have tests
+    of their own.
     """
-    items.sort(key=lambda item: not SLOW.intersection(item.path.parts))
-    if not config.getoption("store_dependent"):
-        return
-    kept = [item for item in items if _uses_store(item)]
-    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-    items[:] = kept
+    if config.getoption("store_dependent"):
+        left_out = [item for item in items if not _uses_store(item)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if _uses_store(item)]
+    # Each process begins with an equal part of the list, and takes over others' last ones later:
+    # so each part begins with its share of those that wait for minutes, processes or pages.
+    parts = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    slow = [item for item in items if SLOW.intersection(item.path.parts)]
+    quick = [item for item in items if not SLOW.intersection(item.path.parts)]
+    items[:] = [item for part in range(parts) for item in (*slow[part::parts], *quick[part::parts])]
 
 
 def _uses_store(item: pytest.Item) -> bool:
