@@ -30,7 +30,7 @@ hypothesis.settings.register_profile(
     "cronbell",
     deadline=None,  # the machine's load is no fault of the code under test
     derandomize=machine.in_ci(),
-    max_examples=100 if machine.in_ci() else 50,
+    max_examples=50,
     print_blob=True,
     database=None if machine.in_ci() else hypothesis.settings.default.database,
 )
@@ -67,8 +67,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Share out the slow tests; under ``--store-dependent`` leave out what no store changes.
 
-    On the second store browser tests are left out: they look at pages, whose queries have tests
-    of their own.
+    On the second store tests of pages and documents are left out: what they ask of it has tests
+    of its own.
     """
     if config.getoption("store_dependent"):
         left_out = [item for item in items if not _uses_store(item)]
@@ -84,6 +84,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _uses_store(item: pytest.Item) -> bool:
     if item.get_closest_marker("browser") or item.get_closest_marker("any_store"):
+        return False
+    if "docs" in item.path.parts:
         return False
     marked = item.get_closest_marker("django_db") is not None
     return marked or bool(STORE_FIXTURES & set(getattr(item, "fixturenames", ())))
