@@ -25,8 +25,8 @@ GRACE_SECONDS = 20.0  # for pytest to take down what its tests started
 
 
 def processes() -> int:
-    """Return how many to run tests in: two more than there are processors, as some always wait."""
-    return min((os.cpu_count() or 1) + 2, 8)
+    """Return how many to run tests in: one more than there are processors, as some always wait."""
+    return min((os.cpu_count() or 1) + 1, 8)
 
 
 def run(name: str, *options: str) -> tuple[str, int]:
