@@ -220,7 +220,7 @@ NASTY = [
     "'-alert(1)-'",
     "</title><script>alert(1)</script>",
     "javascript:alert(1)",
-    "{{ 7*7 }}",
+    "{{ 7919*7919 }}",
     "{% load x %}",
     "<svg/onload=alert(1)>",
     "\u202e\u2066evil",
@@ -278,7 +278,7 @@ def test_what_others_wrote_is_shown_and_never_run(admin, make_run, nasty):
         ):
             assert tag not in page
         if nasty.startswith("{{"):
-            assert "49" not in re.sub(r"\d{3,}", "", page.split("<main")[-1].split("</main")[0])
+            assert "62710561" not in re.sub(r"\d{3,}", "", page.split("<main")[-1].split("</main")[0])
     assert admin.get(URL, {"text": nasty[:200], "job_name": nasty}).status_code == 200
 
 
