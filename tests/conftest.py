@@ -76,7 +76,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if _uses_store(item)]
     # Each process begins with an equal part of the list, and takes over others' last ones later:
     # so each part begins with its share of those that wait for minutes, processes or pages.
-    parts = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    parts = getattr(config, "workerinput", {"workercount": 1})["workercount"]
     slow = [item for item in items if SLOW.intersection(item.path.parts)]
     quick = [item for item in items if not SLOW.intersection(item.path.parts)]
     items[:] = [item for part in range(parts) for item in (*slow[part::parts], *quick[part::parts])]
