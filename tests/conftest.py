@@ -30,7 +30,7 @@ hypothesis.settings.register_profile(
     "cronbell",
     deadline=None,  # the machine's load is no fault of the code under test
     derandomize=machine.in_ci(),
-    max_examples=50,
+    max_examples=100 if machine.in_ci() else 50,
     print_blob=True,
     database=None if machine.in_ci() else hypothesis.settings.default.database,
 )

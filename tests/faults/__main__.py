@@ -46,7 +46,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "faulty": faulty.run,
     "sabotage": sabotage.run,
 }
-SHORT_KILLS, FULL_KILLS = 12, 1000
+SHORT_KILLS, FULL_KILLS = 20, 1000
 TESTED = {"drains"}  # the tests do the same with a few kills: not in the short version
 
 
