@@ -13,8 +13,9 @@ from django.db import connections, transaction
 from django.test.utils import CaptureQueriesContext
 from tests.runlog.conftest import NOON, SECOND, roll, row
 
+from cronbell.clock import to_micros
 from cronbell.config.retention import Retention
-from cronbell.runlog import log_counts, log_pages, rollups
+from cronbell.runlog import log_counts, log_pages, log_ranges, rollups
 from cronbell.runlog.log_count_tables import LogBlock, LogCount
 from cronbell.runlog.log_pages import Log
 from cronbell.runlog.models import Job, RollupCursor, RollupLeft, Run
@@ -35,7 +36,7 @@ KINDS = ["schedule", "run_now", "rerun", "backfill", "call"]
 def _small(monkeypatch):
     """Make everything small, so that two hundred runs are many blocks, segments and steps."""
     monkeypatch.setattr(log_counts, "BLOCK", 8)
-    monkeypatch.setattr(log_counts, "SEGMENTS", 4)
+    monkeypatch.setattr(log_ranges, "SEGMENTS", 4)
     monkeypatch.setattr(log_pages, "WALKED", 10)
     monkeypatch.setattr(rollups, "CHUNK", 7)
 
@@ -139,13 +140,18 @@ def check_counts() -> None:
     assert kept == by_job
     blocks: dict = {}
     for run in counted:
-        blocks.setdefault((run.pk // log_counts.BLOCK, run.status), []).append(began(run))
-    known = {(block.block, block.status): block for block in LogBlock.objects.all()}
+        week = to_micros(began(run)) // log_counts.WEEK
+        for status in (run.status, log_counts.ANY):
+            blocks.setdefault((status, run.pk // log_counts.BLOCK, week), []).append(run)
+    known = {(each.status, each.block, each.week): each for each in LogBlock.objects.all()}
     assert known.keys() == blocks.keys()
-    for key, times in blocks.items():
-        assert known[key].runs == len(times)
+    for key, runs in blocks.items():
+        times, numbers = [began(run) for run in runs], [run.pk for run in runs]
+        assert known[key].runs == len(runs)
         assert known[key].oldest <= min(times)
         assert known[key].newest >= max(times)
+        assert known[key].first <= min(numbers)
+        assert known[key].last >= max(numbers)
 
 
 def check_page(wanted: LogFilter, chance: random.Random, *, exact: bool) -> None:
@@ -217,7 +223,7 @@ def test_a_run_that_ends_after_its_block_was_counted_is_found_in_time(jobs, guar
         status="success", started_at=NOON + 5 * HOUR, finished_at=NOON + 6 * HOUR
     )
     if not guarded:
-        monkeypatch.setattr(log_counts, "_left", list)
+        monkeypatch.setattr(log_ranges, "_left", list)
     found = Log(LogFilter(since=NOON + HOUR)).page(1, 10).runs
     assert list(found) == ([late] if guarded else [])
 

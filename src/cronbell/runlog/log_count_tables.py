@@ -30,21 +30,27 @@ class LogCount(models.Model):
 
 
 class LogBlock(models.Model):
-    """What runs of a status there are among some thousand neighbouring ids; see ``log_counts``."""
+    """Runs among some thousand neighbouring ids that began in one week; see ``log_counts``."""
 
-    block = models.BigIntegerField()
+    # Empty: of any status.
     status = models.CharField(max_length=16)
+    block = models.BigIntegerField()
+    # Weeks since 1970. Runs that began long before or after their neighbours have their own row.
+    week = models.BigIntegerField()
     runs = models.BigIntegerField()
     # Between which instants they began, or were due where nothing began.
     oldest = InstantField()
     newest = InstantField()
+    # Between which ids they are.
+    first = models.BigIntegerField()
+    last = models.BigIntegerField()
 
     class Meta:
         verbose_name = _("block of the log")
         verbose_name_plural = _("blocks of the log")
         constraints = [
-            models.UniqueConstraint(fields=["block", "status"], name="block_once"),
+            models.UniqueConstraint(fields=["status", "block", "week"], name="block_once"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.block} {self.status} {self.runs}"
+        return f"{self.block} {self.week} {self.status} {self.runs}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from django.db import connections
@@ -19,9 +19,10 @@ from django.db.models.functions import Coalesce
 from django.db.models.lookups import GreaterThanOrEqual, LessThan
 
 from cronbell.clock import to_micros
-from cronbell.runlog import log_counts
-from cronbell.runlog.log_counts import BLOCK, EVER, Segment
-from cronbell.runlog.models import FINAL_VALUES, Job, Run
+from cronbell.runlog import log_counts, log_ranges
+from cronbell.runlog.log_counts import BLOCK, EVER
+from cronbell.runlog.log_ranges import Found, Segment
+from cronbell.runlog.models import ACTIVE_VALUES, FINAL_VALUES, Job, Run
 from cronbell.runlog.queries import (
     COUNT_CAP,
     LONGEST_NAME,
@@ -160,15 +161,20 @@ class Log:
             return False
         if log_counts.state().version == self._state.version:
             return False
-        for name in ("_state", "_segments", "statuses", "total"):
+        for name in ("_state", "_ranges", "statuses", "total"):
             self.__dict__.pop(name, None)
         return True
 
-    @cached_property
-    def _segments(self) -> Sequence[Segment]:
+    def _segments(self, status: Status | None) -> Sequence[Segment]:
+        kept: dict[Status | None, Sequence[Segment]] = self.__dict__.setdefault("_ranges", {})
+        if status not in kept:
+            kept[status] = self._segments_of(status.value if status else log_counts.ANY)
+        return kept[status]
+
+    def _segments_of(self, status: str) -> Sequence[Segment]:
         known = self._state
         if self._timed:
-            return log_counts.segments(*self._instants, known)
+            return log_ranges.segments(*self._instants, status, known)
         if not known.near:
             return [Segment(1, EVER, certain=True)]
         return [Segment(known.upto + 1, EVER, certain=True), Segment(1, known.upto, certain=True)]
@@ -185,8 +191,23 @@ class Log:
         return runs.filter(finished_at__isnull=False) if is_final(status) else runs
 
     def _within(self, runs: QuerySet[Run], segment: Segment) -> QuerySet[Run]:
+        if segment.only is not None:
+            return runs.filter(id__in=self._ids_of(segment.only))
         runs = runs.filter(id__gte=segment.low, id__lte=segment.high)
-        return runs if segment.certain else self._of_time(runs)
+        if not segment.certain:
+            return self._of_time(runs)
+        out = self._ids_of(segment.out)
+        return runs.exclude(id__in=out) if out else runs
+
+    def _ids_of(self, known: Sequence[Found], status: Status | None = None) -> list[int]:
+        """Return the numbers of those that are of the job asked for, and of a status."""
+        job_id = self._job_id
+        return [
+            run.id
+            for run in known
+            if (job_id is None or run.job_id == job_id)
+            and (status is None or run.status == status.value)
+        ]
 
     def _of_time(self, runs: QuerySet[Run]) -> QuerySet[Run]:
         began = Coalesce("started_at", "scheduled_at")
@@ -198,7 +219,7 @@ class Log:
 
     def _walk(self, status: Status | None) -> Iterator[tuple[QuerySet[Run], Segment]]:
         runs = self._runs(status)
-        for segment in self._segments:
+        for segment in self._segments(status):
             yield self._within(runs, segment), segment
 
     def _ids(self, offset: int, limit: int, below: int | None = None) -> list[int]:
@@ -212,24 +233,36 @@ class Log:
         if self._from_the_end(offset):
             return self._ids_upwards(offset, limit)
         ids: list[int] = []
-        last = self._segments[-1]
-        for segment in self._segments:
+        segments = self._segments(status)
+        for segment in segments:
             # One bound, not two: SQLite begins at whichever it likes and goes over what is between.
             part = segment if below is None else segment.below(below)
-            if offset and segment is not last:
-                above = self._above(part, offset)
-                if above < offset:
-                    offset -= above
-                    continue
-            if offset > WALKED and self._in_blocks(part):
-                high, above = log_counts.seek(part, status.value if status else "", offset)
-                part, offset = part.below(high + 1), offset - above
-            some = self._within(self._runs(status), part).values_list("id", flat=True)
-            ids += some[offset : offset + limit - len(ids)]
-            offset = 0
+            if part.only is not None:
+                some = self._ids_of(part.only, status)
+                ids += some[offset : offset + limit - len(ids)]
+                offset = max(0, offset - len(some))
+            else:
+                if offset and segment is not segments[-1]:
+                    above = self._above(part, offset)
+                    if above < offset:
+                        offset -= above
+                        continue
+                ids += self._ids_in(part, offset, limit - len(ids))
+                offset = 0
             if len(ids) == limit:
                 break
         return ids
+
+    def _ids_in(self, segment: Segment, offset: int, limit: int) -> Sequence[int]:
+        status = self.wanted.status
+        if offset > WALKED and self._in_blocks(segment):
+            if not self._timed:
+                segment = replace(segment, plus=log_ranges.left())
+            value = status.value if status else log_counts.ANY
+            high, above = log_ranges.seek(segment, *self._instants, value, offset)
+            segment, offset = segment.below(high + 1), offset - above
+        some = self._within(self._runs(status), segment).values_list("id", flat=True)
+        return some[offset : offset + limit]
 
     def _in_blocks(self, segment: Segment) -> bool:
         """Say whether the blocks know how many of the runs asked for a segment has."""
@@ -239,7 +272,7 @@ class Log:
     def _above(self, segment: Segment, most: int) -> int:
         """Return how many runs a segment has, at most ``most``: those above the next segment's."""
         if self._in_blocks(segment) and self._timed:
-            counted = log_counts.counted_in(segment)
+            counted = log_ranges.counted_in(segment, *self._instants)
             status = self.wanted.status
             return min(most, counted.get(status, 0) if status else sum(counted.values()))
         runs = self._within(self._runs(self.wanted.status), segment)
@@ -269,7 +302,7 @@ class Log:
         numbers: Counter[str] = Counter()
         more = False
         for runs, segment in self._walk(None):
-            if segment.certain and self._job_id is not None:
+            if segment.certain and segment.only is None and self._job_id is not None:
                 numbers.update(self._by_status_of_job(segment))
                 continue
             some = runs.order_by("-id").values("id")[: self.cap + 1]
@@ -293,10 +326,18 @@ class Log:
                 return Tally(self.cap, capped=True)
         return Tally(number)
 
-    def _by_status_of_job(self, segment: Segment) -> dict[str, int]:
+    def _by_status_of_job(self, segment: Segment) -> Counter[str]:
+        """Count by index alone; what is in the segment and not of the time is taken away."""
+        job_id = self._job_id
+        out = Counter(run.status for run in segment.out if run.job_id == job_id)
+        most = self.cap + 1 + out.total()
         statuses = rows_parameter([[value] for value in FINAL_VALUES])
-        parameters = [self._job_id, segment.low, segment.high, self.cap + 1, statuses]
-        return dict(fetch(connections[ALIAS], "count_of_job", parameters))
+        parameters = [job_id, segment.low, segment.high, most, statuses]
+        numbers = Counter(dict(fetch(connections[ALIAS], "count_of_job", parameters)))
+        numbers.subtract({status: n for status, n in out.items() if status in FINAL_VALUES})
+        going = [run for run in segment.plus if run.status in ACTIVE_VALUES]
+        numbers.update(run.status for run in going if run.job_id == job_id)
+        return numbers
 
     def _statuses_found(self) -> Mapping[Status, Tally]:
         numbers = Counter(match.status for match in self._matches(None))
@@ -324,7 +365,7 @@ class Log:
             window = runs.order_by("-id").values("id")[:room]
             hits = Run.objects.filter(Q(details__icontains=text) | Q(job__in=named), id__in=window)
             found += (_Match(*row) for row in hits.order_by("-id").values_list(*_MATCH))
-            room -= window.count() if len(self._segments) > 1 else 0
+            room -= window.count() if len(self._segments(status)) > 1 else 0
             if room <= 0:
                 break
         number = text.removeprefix("#")

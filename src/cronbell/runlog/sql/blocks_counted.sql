@@ -1,5 +1,6 @@
--- How many runs of each status these blocks have. Parameters: first block, last block.
+-- How many runs of each status that began within a range of time these blocks have, of what is
+-- counted. Parameters: first block, last block, since, until.
 SELECT status, CAST(SUM(runs) AS BIGINT)
 FROM runlog_logblock
-WHERE block BETWEEN %s AND %s
+WHERE status <> '' AND block BETWEEN %s AND %s AND oldest >= %s AND newest < %s
 GROUP BY status

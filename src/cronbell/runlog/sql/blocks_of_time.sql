@@ -2,8 +2,8 @@
 -- is taken as counted; only where some did are its runs looked at. What is not counted yet is
 -- looked at too: the runs after the cursor and those it left.
 -- Members of the blocks are found by status: a block may have one late run of a rare status.
--- Parameters: since, until, since, until, since, until, ids in a block, ids in a block,
--- ids in a block, cursor, since, until, cursor, since, until, since, until.
+-- Parameters: since, until, since, until, since, until, a week, a week, a week, cursor, since, until,
+-- cursor, since, until, since, until.
 WITH looked_at AS (
     SELECT run.status, run.started_at, run.scheduled_at
     FROM runlog_rollupleft AS waiting CROSS JOIN runlog_run AS run
@@ -12,15 +12,17 @@ WITH looked_at AS (
 SELECT found.status, CAST(SUM(found.runs) AS BIGINT)
 FROM (
     SELECT block.status, block.runs FROM runlog_logblock AS block
-    WHERE block.oldest >= %s AND block.newest < %s
+    WHERE block.status <> '' AND block.oldest >= %s AND block.newest < %s
     UNION ALL
     SELECT run.status, 1
     FROM runlog_logblock AS block CROSS JOIN runlog_run AS run
-    WHERE block.newest >= %s AND block.oldest < %s
+    WHERE block.status <> '' AND block.newest >= %s AND block.oldest < %s
       AND NOT (block.oldest >= %s AND block.newest < %s)
       AND run.status = block.status AND run.finished_at IS NOT NULL
-      AND run.id BETWEEN block.block * CAST(%s AS BIGINT)
-        AND block.block * CAST(%s AS BIGINT) + CAST(%s AS BIGINT) - 1
+      AND run.id BETWEEN block.first AND block.last
+      -- Among them are runs of other weeks, which are counted there.
+      AND COALESCE(run.started_at, run.scheduled_at) BETWEEN block.week * CAST(%s AS BIGINT)
+        AND block.week * CAST(%s AS BIGINT) + CAST(%s AS BIGINT) - 1
       AND run.id <= %s
       AND COALESCE(run.started_at, run.scheduled_at) >= %s
       AND COALESCE(run.started_at, run.scheduled_at) < %s

@@ -1,19 +1,15 @@
 -- The block that a row of the list is in, and how many rows stand in the blocks above it.
--- Parameters: ids in a block, first block, last block, status, status (empty: any), first block,
--- last block, status, status, how many stand above the row.
-WITH waiting AS (
-    SELECT left_over.run_id / CAST(%s AS BIGINT) AS block, run.status
-    FROM runlog_rollupleft AS left_over CROSS JOIN runlog_run AS run
-    WHERE run.id = left_over.run_id
-),
-counted AS (
+-- Rows: block of a run that is not counted and stands in the list all the same.
+-- Parameters: first block, last block, since, until, status, status (empty: any), rows,
+-- how many stand above the row.
+WITH counted AS (
     SELECT parts.block, SUM(parts.runs) AS runs
     FROM (
         SELECT block, runs FROM runlog_logblock
-        WHERE block BETWEEN %s AND %s AND (status = %s OR %s = '')
+        WHERE status <> '' AND block BETWEEN %s AND %s AND oldest >= %s AND newest < %s
+          AND (status = %s OR %s = '')
         UNION ALL
-        SELECT block, 1 FROM waiting
-        WHERE block BETWEEN %s AND %s AND (status = %s OR %s = '')
+        SELECT CAST(rows.value ->> 0 AS BIGINT), 1 FROM {rows}
     ) AS parts
     GROUP BY parts.block
 ),

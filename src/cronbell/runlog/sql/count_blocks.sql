@@ -1,15 +1,22 @@
--- Add to the blocks of the log. A block's range of time only widens: where runs are removed it says
--- more than there is, never less.
--- Rows: block, status, how many, oldest, newest. Parameters: rows.
-INSERT INTO runlog_logblock (block, status, runs, oldest, newest)
+-- Add to the blocks of the log. A block's ranges of time and ids only widen: where runs are removed
+-- they say more than there is, never less.
+-- Rows: status (empty: any), block, week, how many, oldest, newest, first id, last id.
+-- Parameters: rows.
+INSERT INTO runlog_logblock (status, block, week, runs, oldest, newest, first, last)
 SELECT
-    CAST(rows.value ->> 0 AS BIGINT), rows.value ->> 1, CAST(rows.value ->> 2 AS BIGINT),
-    CAST(rows.value ->> 3 AS BIGINT), CAST(rows.value ->> 4 AS BIGINT)
+    rows.value ->> 0, CAST(rows.value ->> 1 AS BIGINT), CAST(rows.value ->> 2 AS BIGINT),
+    CAST(rows.value ->> 3 AS BIGINT), CAST(rows.value ->> 4 AS BIGINT),
+    CAST(rows.value ->> 5 AS BIGINT), CAST(rows.value ->> 6 AS BIGINT),
+    CAST(rows.value ->> 7 AS BIGINT)
 FROM {rows}
 WHERE TRUE
-ON CONFLICT (block, status) DO UPDATE SET
+ON CONFLICT (status, block, week) DO UPDATE SET
     runs = runlog_logblock.runs + excluded.runs,
     oldest = CASE WHEN excluded.oldest < runlog_logblock.oldest
         THEN excluded.oldest ELSE runlog_logblock.oldest END,
     newest = CASE WHEN excluded.newest > runlog_logblock.newest
-        THEN excluded.newest ELSE runlog_logblock.newest END
+        THEN excluded.newest ELSE runlog_logblock.newest END,
+    first = CASE WHEN excluded.first < runlog_logblock.first
+        THEN excluded.first ELSE runlog_logblock.first END,
+    last = CASE WHEN excluded.last > runlog_logblock.last
+        THEN excluded.last ELSE runlog_logblock.last END
