@@ -159,7 +159,7 @@ def make(rows: int) -> int:
 @contextmanager
 def _indexes_last() -> Iterator[None]:
     """Have the indexes of runs made at the end: sorted once they take a part of the time."""
-    connection, meta = connections[ALIAS], Run._meta  # noqa: SLF001 - Django's documented API
+    connection, meta = connections[ALIAS], Run._meta
     partial = [rule for rule in meta.constraints if isinstance(rule, UniqueConstraint)]
     with connection.schema_editor() as editor:
         for rule in partial:

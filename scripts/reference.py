@@ -189,8 +189,8 @@ def _command(name: str, text: str, usage: str, rows: list[tuple[str, str, str]])
 
 def settings() -> str:
     """Every key of `cronbell.toml`: what it may hold, its default, what it does."""
-    from cronbell.config import blackout, retention, toml, values  # noqa: PLC0415
-    from cronbell.domain import Blackout, JobSpec, RetryPolicy  # noqa: PLC0415
+    from cronbell.config import blackout, parameters, retention, toml, values  # noqa: PLC0415
+    from cronbell.domain import Blackout, JobSpec, Parameter, RetryPolicy  # noqa: PLC0415
 
     job, retry, window = meanings(JobSpec), meanings(RetryPolicy), meanings(Blackout)
     spec = {one.name: one.default for one in fields(JobSpec)}
@@ -203,6 +203,8 @@ def settings() -> str:
     window_rows = [
         (f"`{key}`", window.get(key) or _described(KEYS.get(key), key)) for key in blackout.READERS
     ]
+    parameter = meanings(Parameter)
+    parameter_rows = [(f"`{key}`", parameter[key]) for key in parameters.READERS]
     ages = {
         key: f'How long an ended run with the status `{key}` is kept; `"{retention.FOREVER}"` too.'
         for key in retention.RETENTION_KEYS
@@ -222,6 +224,8 @@ def settings() -> str:
         + _keys(values.RETRY_KEYS, retry, attempts),
         "## blackout\n\nA list of tables of a job or of `[defaults]`.\n\n"
         + table(("key", "what it is"), window_rows),
+        "## parameters\n\nA list of tables of a job: what may be chosen when it is run now.\n\n"
+        + table(("key", "what it is"), parameter_rows),
         "## [runner]\n\n" + _keys(toml.RUNNER_KEYS, {}, runner),
         "## [retention]\n\n" + _keys(retention.RETENTION_KEYS, ages, kept),
         "## Words\n\nWhat each means: [policies](../policies.md).\n\n" + "\n".join(_word_lists()),

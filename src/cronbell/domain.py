@@ -110,6 +110,26 @@ class Blackout:
     reason: str = ""
 
 
+LONGEST_PARAMETER = 500  # characters of a value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """What a person may choose when running a job now; sent in the request's query.
+
+    Attributes:
+        name: of the query's parameter.
+        label: what it is for, in words; empty: its name says it.
+        choices: the values it may have; empty for any text.
+        required: a run now needs it. Schedules never send it.
+    """
+
+    name: str
+    label: str = ""
+    choices: tuple[str, ...] = ()
+    required: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
     """One job as the configuration defines it.
@@ -138,6 +158,7 @@ class JobSpec:
         blackout: windows in which its fires are skipped.
         enabled: a disabled job has no fires; it can still be run now.
         dry_run: the endpoint honours ``X-Cronbell-Dry-Run``, so a dry run may be asked of it.
+        parameters: what may be chosen when it is run now; see ``Parameter``.
         heartbeat: Cronbell does not call this job but waits for its pings; it has no path.
         grace: seconds after a heartbeat is due within which its ping still counts.
         source: where the job is defined, for messages: ``vercel.json crons[0]``.
@@ -163,6 +184,7 @@ class JobSpec:
     blackout: tuple[Blackout, ...] = ()
     enabled: bool = True
     dry_run: bool = False
+    parameters: tuple[Parameter, ...] = ()
     heartbeat: bool = False
     grace: float = 300.0
     source: str = ""

@@ -21,13 +21,15 @@ prepare(pathlib.Path(os.environ["CRONBELL_DATA"]))
 """
 SYNC = """
 from cronbell.clock import SYSTEM_CLOCK
-from cronbell.domain import JobSpec
+from cronbell.domain import JobSpec, Parameter
 from cronbell.runlog.jobs import sync_jobs
 specs = [
     JobSpec(name="nightly", path="/api/cron/nightly", url="http://127.0.0.1:9/api/cron/nightly",
             schedule="0 0 * * *", deadline=60.0),
     JobSpec(name="off", path="/api/cron/off", url="http://127.0.0.1:9/api/cron/off",
             schedule="0 0 * * *", deadline=60.0, enabled=False),
+    JobSpec(name="choosy", path="/api/cron/choosy", url="http://127.0.0.1:9/api/cron/choosy",
+            schedule="0 0 * * *", deadline=60.0, parameters=(Parameter(name="category"),)),
 ]
 sync_jobs(specs, SYSTEM_CLOCK.now())
 """

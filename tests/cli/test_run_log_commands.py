@@ -50,6 +50,17 @@ def test_a_run_is_asked_for_and_seen_in_the_log(command):
     assert [one["id"] for one in json.loads(output)["runs"]] == [again["id"]]
 
 
+def test_a_parameter_is_sent_only_where_the_job_declares_it(command):
+    code, output = command("run", "choosy", "--param", "category=a=b", "--json")
+    assert (code, json.loads(output)["parameters"]) == (0, {"category": "a=b"})
+    code, output = command("run", "nightly", "--param", "category=a")
+    assert code == 1
+    assert "has no parameter 'category'" in output
+    for wrong in (["category"], ["=a"], ["a=1", "a=2"]):
+        flags = [part for one in wrong for part in ("--param", one)]
+        assert command("run", "choosy", *flags)[0] == 2
+
+
 def test_a_job_is_paused_shown_so_and_resumed(command):
     code, output = command("pause", "nightly", "--reason", "moving house", "--json")
     assert (code, json.loads(output)["paused"]) == (0, True)

@@ -9,11 +9,13 @@ from datetime import timedelta
 import pytest
 from django.db import connections
 from django.test import Client
-from tests.dashboard.conftest import START
+from tests.dashboard.conftest import START, spec
 
 from cronbell.clock import iso
 from cronbell.dashboard import api as api_module
+from cronbell.domain import Parameter
 from cronbell.runlog import log_counts
+from cronbell.runlog.jobs import sync_jobs
 from cronbell.runlog.log_pages import Log, log_page
 from cronbell.runlog.models import Run
 
@@ -373,6 +375,23 @@ def test_run_now_waits_for_the_run_and_tells_its_end(admin, jobs, runner):
         "details": {"success": True},
     }
     assert Run.objects.get().actor == "administrator"
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"parameters": {"colour": "red"}}, "no parameter 'colour'"),
+        ({"parameters": {"depth": "3"}}, "cannot be '3'"),
+        ({"dryRun": True}, "does not declare a dry run"),
+    ],
+)
+def test_what_a_job_does_not_declare_is_refused_with_a_remedy(admin, more, words):
+    sync_jobs([spec("choosy", parameters=(Parameter(name="depth", choices=("1", "2")),))], START)
+    answer = post(admin, {"jobName": "choosy"} | more)
+    assert answer.status_code == 400
+    assert words in answer.json()["error"]
+    assert answer.json()["details"]
+    assert Run.objects.count() == 0
 
 
 def test_a_session_without_csrf_token_is_refused(people, jobs):

@@ -10,9 +10,9 @@ from django.test import Client
 from tests.dashboard.conftest import START, spec
 
 from cronbell.dispatch.request import AttemptCall, build_request
-from cronbell.domain import Blackout, request_key
+from cronbell.domain import Blackout, Parameter, request_key
 from cronbell.runlog.jobs import spec_of, sync_jobs
-from cronbell.runlog.models import Job, Run
+from cronbell.runlog.models import AuditRow, Job, Run
 from cronbell.states import Kind
 
 pytestmark = pytest.mark.django_db(databases=["default", "runlog"])
@@ -170,3 +170,59 @@ def test_an_open_blackout_window_is_said_before_a_run_by_hand(admin, start, end,
     said = "The blackout window 00:00 – 24:00 (UTC) is open: fires due now are skipped"
     assert (said in page) is open_now
     assert ("(backups)" in page) is open_now
+
+
+@pytest.fixture
+def choosy():
+    parameters = (
+        Parameter(name="category", label="Only <this> category"),
+        Parameter(name="depth", choices=("1", "2"), required=True),
+    )
+    sync_jobs([spec("choosy", parameters=parameters, dry_run=True)], START)
+
+
+def test_parameters_are_fields_and_the_request_shows_what_was_chosen(admin, choosy):
+    page = admin.get(URL, {"job_name": "choosy"})
+    text = page.content.decode()
+    assert page.status_code == 200
+    assert "Only &lt;this&gt; category" in text
+    assert re.search(r'<select id="p-depth" name="p.depth" required>', text)
+    chosen = form_of(page) | {"p.category": "a&b", "p.depth": "2", "dry_run": "on"}
+    looked = admin.post(URL, chosen | {"look": "1"})
+    shown = html.unescape(looked.content.decode())
+    assert "<span>http://127.0.0.1:9/api/cron/choosy?category=a%26b&depth=2</span>" in shown
+    assert "<dt>X-Cronbell-Dry-Run</dt>" in shown
+    assert "<option selected>2</option>" in shown
+    assert form_of(looked)["nonce"] == chosen["nonce"]
+    assert Run.objects.count() == 0
+    sent = admin.post(URL, chosen)
+    run = Run.objects.get()
+    assert (sent.status_code, run.parameters) == (303, {"category": "a&b", "depth": "2"})
+    assert run.key in shown
+    page = html.unescape(admin.get(f"/admin/runs/{run.pk}").content.decode())
+    assert "/api/cron/choosy?category=a%26b&depth=2</span>" in page
+    assert "<dt>Parameter category</dt><dd>a&b</dd>" in page
+    (event,) = AuditRow.objects.filter(action="run_now")
+    assert event.details["parameters"] == run.parameters
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "is missing"),
+        ({"p.depth": "3"}, "cannot be"),
+        ({"p.depth": "1", "p.other": "x"}, "has no parameter"),
+        ({"p.depth": "1", "p.category": "x" * 501}, "cannot be sent"),
+        ({"p.depth": "1", "p.category": "a\x00"}, "cannot be sent"),
+    ],
+)
+def test_what_cannot_be_chosen_is_explained_in_the_form_with_what_was_typed(
+    admin, choosy, fields, words
+):
+    form = form_of(admin.get(URL, {"job_name": "choosy"}))
+    answer = admin.post(URL, form | fields, headers={"HX-Request": "true"})
+    assert answer.status_code == 400
+    assert answer.headers["HX-Retarget"] == "#run-now"
+    assert words in html.unescape(answer.content.decode())
+    assert b'class="button primary"' in answer.content
+    assert Run.objects.count() == 0

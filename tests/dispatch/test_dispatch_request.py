@@ -12,7 +12,7 @@ from msgspec import structs
 from pyreqwest.http import Url
 
 from cronbell.dispatch import AttemptCall, BadRequestError, build_request
-from cronbell.dispatch.request import canonical_url, parse_allowed
+from cronbell.dispatch.request import canonical_url, in_order, parse_allowed
 from cronbell.domain import JobSpec
 
 DUE = datetime(2026, 11, 22, 9, 0, tzinfo=timezone(timedelta(hours=9)))
@@ -252,3 +252,17 @@ def test_an_allowed_host_is_read_with_or_without_a_port(entry, host, port):
 def test_an_allowed_host_that_is_none_is_refused(entry):
     with pytest.raises(BadRequestError):
         parse_allowed(entry)
+
+
+@pytest.mark.parametrize(("url", "joined"), [(SPEC.url, "?"), (SPEC.url + "?team=a", "&")])
+def test_what_was_chosen_for_a_run_is_added_to_the_query(url, joined):
+    call = structs.replace(CALL, parameters=in_order({"b": "é &=?#", "a": "1+1"}))
+    sent = build_request(replace(SPEC, url=url), call, secret=None)
+    assert sent.url == f"{url}{joined}a=1%2B1&b=%C3%A9%20%26%3D%3F%23"
+    Url(sent.url)
+
+
+def test_a_url_that_becomes_too_long_is_refused():
+    call = structs.replace(CALL, parameters=(("a", "é" * 2_000),))
+    with pytest.raises(BadRequestError, match="with its parameters"):
+        build_request(SPEC, call, secret=None)

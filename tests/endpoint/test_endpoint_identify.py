@@ -15,6 +15,7 @@ from cronbell.endpoint.identify import (
     Request,
     identify,
     latest_vercel_fire,
+    parameters_of,
 )
 from cronbell.states import Kind
 
@@ -140,3 +141,15 @@ def test_times_of_any_zone_become_utc():
     local = datetime(2026, 11, 22, 9, tzinfo=timezone(timedelta(hours=9)))
 
     assert read(request(x_cronbell_scheduled_at=local.isoformat())).scheduled_at == local
+
+
+def test_a_job_is_given_the_parameters_it_declares_and_no_others():
+    sent = request(query="category=%ED%95%9C+a&other=1&other=2&blank=+")
+    assert parameters_of(sent, ("category", "blank", "absent")) == {"category": "한 a"}
+    assert parameters_of(sent, ()) == {}
+
+
+@pytest.mark.parametrize("query", ["a=1&a=1", "a=" + "x" * 501, "a=%00", "a=b%0Ac"])
+def test_a_parameter_that_leaves_a_job_guessing_is_refused(query):
+    with pytest.raises(BadRequestError, match="the parameter a "):
+        parameters_of(request(query=query), ("a",))

@@ -363,3 +363,16 @@ def test_a_real_call_is_answered_in_the_described_shape_and_replayed(target, she
     assert again.content == first.content
     assert len(target.requests) == 2
     assert GeneratedBatch.objects.filter(run_id="fire-1").count() == 2
+
+
+def test_one_category_can_be_asked_for_by_its_slug(target, shelves, context):
+    shelves(3)
+    target.script(CHAT, ideas(ROBOT, SHIP, LAMP))
+    result = run(context(parameters={"category": "shelf-1"}))
+    assert {idea["category"] for idea in result.data["ideasGenerated"]} == {"Shelf 1"}
+    (request,) = asked(target)
+    # Its share of the ten stays what it is when all are asked for.
+    assert "Number of ideas: 3" in request["messages"][1]["content"]
+    with pytest.raises(module.GenerationError, match="slug nowhere"):
+        run(context(parameters={"category": "nowhere"}))
+    assert len(asked(target)) == 1

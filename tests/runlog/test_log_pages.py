@@ -36,6 +36,10 @@ KINDS = ["schedule", "run_now", "rerun", "backfill", "call"]
 def _small(monkeypatch):
     """Make everything small, so that two hundred runs are many blocks, segments and steps."""
     monkeypatch.setattr(log_counts, "BLOCK", 8)
+    monkeypatch.setattr(log_counts, "WEEK", 40 * 60 * 1_000_000)
+    monkeypatch.setattr(log_ranges, "WEEK", log_counts.WEEK)
+    monkeypatch.setattr(log_ranges, "LOOKED_UP", 30)
+    monkeypatch.setattr(log_ranges, "LOOKED_UP_IN_BLOCK", 4)
     monkeypatch.setattr(log_ranges, "SEGMENTS", 4)
     monkeypatch.setattr(log_pages, "WALKED", 10)
     monkeypatch.setattr(rollups, "CHUNK", 7)
@@ -141,8 +145,10 @@ def check_counts() -> None:
     blocks: dict = {}
     for run in counted:
         week = to_micros(began(run)) // log_counts.WEEK
-        for status in (run.status, log_counts.ANY):
-            blocks.setdefault((status, run.pk // log_counts.BLOCK, week), []).append(run)
+        place = run.pk // log_counts.BLOCK
+        blocks.setdefault((run.status, place, week), []).append(run)
+        blocks.setdefault((log_counts.ANY, place, week), []).append(run)
+        blocks.setdefault((run.status, log_counts.EVERYWHERE, week), []).append(run)
     known = {(each.status, each.block, each.week): each for each in LogBlock.objects.all()}
     assert known.keys() == blocks.keys()
     for key, runs in blocks.items():

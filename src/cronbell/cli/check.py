@@ -115,6 +115,15 @@ def _job(job: JobSpec, now: int) -> dict[str, Any]:
         "blackout": [window_data(window, job.timezone) for window in job.blackout],
         "enabled": job.enabled,
         "dry_run": job.dry_run,
+        "parameters": [
+            {
+                "name": each.name,
+                "label": each.label,
+                "choices": list(each.choices),
+                "required": each.required,
+            }
+            for each in job.parameters
+        ],
         "heartbeat": job.heartbeat,
         "grace": job.grace if job.heartbeat else None,
         "source": job.source,

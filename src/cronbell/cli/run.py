@@ -21,6 +21,10 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Ask what would be done; nothing is done.")
     ] = False,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A parameter of the job; may be repeated."),
+    ] = None,
     timeout: Annotated[
         float, typer.Option(min=0, help="With --wait: seconds to wait at most.")
     ] = LONGEST_WAIT_SECONDS,
@@ -34,8 +38,15 @@ def run(
     from cronbell.runlog.shape import log_row
     from cronbell.states import Status
 
+    parameters = _parameters(param or [])
     actor = f"{getpass.getuser()} (command line)"
-    run_id = request_run(job, nonce=secrets.token_hex(16), actor=actor, dry_run=dry_run)
+    run_id = request_run(
+        job,
+        nonce=secrets.token_hex(16),
+        actor=actor,
+        dry_run=dry_run,
+        parameters=parameters,
+    )
     _warn_of_window(job)
     if not wait:
         row = Run.objects.select_related("job").get(pk=run_id)
@@ -46,6 +57,17 @@ def run(
     print_json(found) if json else _tell(found)
     if found["status"] != Status.SUCCESS:
         raise typer.Exit(1)
+
+
+def _parameters(given: list[str]) -> dict[str, str]:
+    parameters: dict[str, str] = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not equals or not name or name in parameters:
+            message = f"{each!r} is not NAME=VALUE, or the name is there twice"
+            raise typer.BadParameter(message, param_hint="--param")
+        parameters[name] = value
+    return parameters
 
 
 def _warn_of_window(job: str) -> None:

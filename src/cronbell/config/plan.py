@@ -56,6 +56,9 @@ def plain_spec(spec: JobSpec) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(spec)
     # It leaves tuples as they are.
     plain["blackout"] = [{**window, "days": list(window["days"])} for window in plain["blackout"]]
+    plain["parameters"] = [
+        {**each, "choices": list(each["choices"])} for each in plain["parameters"]
+    ]
     plain["retry"]["retry_on"] = list(plain["retry"]["retry_on"])
     return plain
 

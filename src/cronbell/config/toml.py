@@ -20,6 +20,8 @@ from cronbell.config.blackout import KEY as BLACKOUT
 from cronbell.config.blackout import read_blackout
 from cronbell.config.lines import toml_lines
 from cronbell.config.names import LONGEST_NAME, is_name
+from cronbell.config.parameters import KEY as PARAMETERS
+from cronbell.config.parameters import read_parameters
 from cronbell.config.retention import RETENTION_KEYS, Retention
 from cronbell.config.source import Place, Source, UnreadableError, printable, read_text, similar
 from cronbell.config.urls import UrlError, parse_allowed, parse_base
@@ -39,7 +41,7 @@ DEFAULT_CONCURRENCY = 100
 _MOST_CONCURRENCY = 10_000
 TOP_KEYS = ("target", "allowed_hosts", "defaults", "runner", "retention", ALERTS, "jobs")
 RUNNER_KEYS: dict[str, Reader] = {"concurrency": whole(1, _MOST_CONCURRENCY)}
-_TABLES = ("retry", BLACKOUT, ALERTS)  # of a job, beside its plain keys
+_TABLES = ("retry", BLACKOUT, PARAMETERS, ALERTS)  # of a job, beside its plain keys
 _AT_LINE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
 
@@ -201,6 +203,10 @@ def _settings(
             windows = read_blackout(source, (*place, key), value)
             if windows is not None:
                 result[key] = windows
+        elif key == PARAMETERS and place[0] == "jobs" and with_retry:
+            parameters = read_parameters(source, (*place, key), value)
+            if parameters is not None:
+                result[key] = parameters
         elif key in known:
             read = _read(source, (*place, key), value, known[key])
             if read is not None:
@@ -223,7 +229,7 @@ def _unknown(source: Source, place: Place, known: Iterable[str]) -> None:
     if place[0] == "defaults" and key == ALERTS:
         source.error(place, "`alerts` for all jobs has a table of its own", "write [alerts]")
         return
-    if place[0] == "defaults" and key in JOB_KEYS:
+    if place[0] == "defaults" and key in {*JOB_KEYS, PARAMETERS}:
         message = f"`{key}` belongs to one job, not to all"
         source.error(place, message, f"write it under [jobs.NAME]: {key} = …")
         return

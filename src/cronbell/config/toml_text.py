@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from cronbell.config.loader import shortest_deadline
 from cronbell.config.urls import parse_url
 from cronbell.config.values import seconds_text
-from cronbell.domain import Blackout, JobSpec, RetryPolicy
+from cronbell.domain import Blackout, JobSpec, Parameter, RetryPolicy
 
 _BLANK = JobSpec(name="", path="", schedule="")
 _NO_RETRY = RetryPolicy()
@@ -73,6 +73,8 @@ def _job(job: JobSpec, target: str) -> Iterable[str]:
 def _tables(job: JobSpec) -> Iterable[str]:
     if job.blackout:
         yield f"blackout = [{', '.join(map(_window, job.blackout))}]"
+    if job.parameters:
+        yield f"parameters = [{', '.join(map(_parameter, job.parameters))}]"
     retry = ", ".join(_retry(job.retry))
     if retry:
         yield f"retry = {{ {retry} }}"
@@ -84,6 +86,17 @@ def _window(window: Blackout) -> str:
     for key in ("timezone", "reason"):
         if getattr(window, key):
             parts.append(f"{key} = {quoted(getattr(window, key))}")
+    return f"{{ {', '.join(parts)} }}"
+
+
+def _parameter(parameter: Parameter) -> str:
+    parts = [f"name = {quoted(parameter.name)}"]
+    if parameter.label:
+        parts.append(f"label = {quoted(parameter.label)}")
+    if parameter.choices:
+        parts.append(f"choices = [{', '.join(map(quoted, parameter.choices))}]")
+    if parameter.required:
+        parts.append("required = true")
     return f"{{ {', '.join(parts)} }}"
 
 

@@ -45,7 +45,8 @@ from cronbell.errors import ScheduleError, UnknownJobError
 from cronbell.runlog import queries
 from cronbell.runlog.log_pages import log_before, log_page
 from cronbell.runlog.models import Run
-from cronbell.runlog.requests import request_run, wait_for
+from cronbell.runlog.parameters import ParameterError
+from cronbell.runlog.requests import DryRunError, request_run, wait_for
 from cronbell.runlog.shape import log_row
 from cronbell.runlog.why import why
 from cronbell.runlog.why_words import as_dict
@@ -84,6 +85,8 @@ class RunNow(Schema):
     model_config = ConfigDict(extra="forbid")
 
     jobName: str = Field("", description="the job's name")
+    dryRun: bool = Field(default=False, description="say what would be done, change nothing")
+    parameters: dict[str, str] = Field({}, description="what is chosen of the job's parameters")
 
 
 class RunAnswer(Schema):
@@ -185,10 +188,16 @@ def run_cron_job(request: HttpRequest, body: Body[RunNow]) -> Answer[dict[str, A
         return Answer(400, {"error": not_run_here(name)})
     try:
         run_id = request_run(
-            name, nonce=secrets.token_urlsafe(16), actor=request.user.get_username()
+            name,
+            nonce=secrets.token_urlsafe(16),
+            actor=request.user.get_username(),
+            dry_run=body.dryRun,
+            parameters=body.parameters,
         )
     except UnknownJobError:
         return Answer(400, {"error": _("This job is not supported.")})
+    except (DryRunError, ParameterError) as error:
+        return Answer(400, {"error": error.message, "details": error.hint})
     return Answer(*run_answer(name, wait_for(run_id, WAIT_SECONDS, SYSTEM_CLOCK)))
 
 

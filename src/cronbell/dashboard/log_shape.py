@@ -30,6 +30,7 @@ class LogRow(Schema):
     tokens: int | None = Field(description="what its items used; null where none of them said")
     cost: str | None = Field(description="what its items cost, a decimal number")
     dryRun: bool
+    parameters: dict[str, str] = Field(description="what was chosen of the job's parameters")
     actor: str = Field(description="who asked for a run by hand")
     rerunOf: int | None = Field(description="the run that this one does again")
     backfill: int | None = Field(description="the backfill that this run belongs to")

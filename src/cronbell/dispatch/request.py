@@ -9,9 +9,10 @@ from __future__ import annotations
 import functools
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -56,6 +57,7 @@ class AttemptCall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         scheduled_at: when the run was due, aware.
         attempt: 1 for the first.
         dry_run: the endpoint is asked to touch nothing.
+        parameters: what a person chose for a run, added to the query; see ``in_order``.
         traceparent: which trace the call is part of; None where nothing is traced.
     """
 
@@ -63,6 +65,7 @@ class AttemptCall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     scheduled_at: datetime
     attempt: int
     dry_run: bool = False
+    parameters: tuple[tuple[str, str], ...] = ()
     traceparent: str | None = None
 
 
@@ -115,7 +118,7 @@ class Prepared(Request, frozen=True, gc=False):
         """Add what belongs to one attempt.
 
         Raises:
-            BadRequestError: the key cannot be sent in a header.
+            BadRequestError: the key cannot be sent in a header, or the URL becomes too long.
         """
         key = call.key
         if not (key and key.isascii() and key.isprintable()):
@@ -134,7 +137,8 @@ class Prepared(Request, frozen=True, gc=False):
             headers = (*headers, ("X-Cronbell-Dry-Run", "true"))
         if call.traceparent is not None:
             headers = (*headers, ("traceparent", call.traceparent))
-        return Request(self.method, self.url, headers, self.origin)
+        url = _with_query(self.url, call.parameters) if call.parameters else self.url
+        return Request(self.method, url, headers, self.origin)
 
 
 def build_request(spec: JobSpec, call: AttemptCall, *, secret: str | None) -> Request:
@@ -304,6 +308,21 @@ def _port(digits: str, shown: str) -> int:
     if not 0 < port <= MAX_PORT:
         raise BadRequestError(f"{shown!r}: {port} is not a port", hint=f"1 to {MAX_PORT}")
     return port
+
+
+def in_order(parameters: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return parameters as they are sent: the same order each time, however they were stored."""
+    return tuple(sorted(parameters.items()))
+
+
+def _with_query(url: str, parameters: tuple[tuple[str, str], ...]) -> str:
+    separator = "&" if "?" in url else "?"
+    longer = f"{url}{separator}{urlencode(parameters, quote_via=quote)}"
+    if len(longer) > MAX_URL:
+        raise BadRequestError(
+            f"the URL with its parameters has {len(longer)} characters", hint=f"at most {MAX_URL}"
+        )
+    return longer
 
 
 def _encoded(path: str, shown: str) -> str:

@@ -6,13 +6,14 @@ An adapter turns its framework's request into a ``Request`` and the ``Answer`` b
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, fields
 from datetime import timedelta
@@ -27,6 +28,7 @@ from cronbell.endpoint.identify import (
     Request,
     identify,
     latest_vercel_fire,
+    parameters_of,
 )
 from cronbell.endpoint.keeper import Keeper
 from cronbell.endpoint.pruning import KEEP_DAYS, Pruner
@@ -101,12 +103,14 @@ class Admitted:
         target: the request target, query included.
         identity: which run it is.
         traceparent: which trace it is part of; empty where it does not say.
+        parameters: of the query, those the job declares.
     """
 
     job: Job
     target: str
     identity: Identity
     traceparent: str = ""
+    parameters: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 class _Slot:
@@ -202,12 +206,13 @@ class Endpoint:
                 new_key=self._new_key,
                 latest_fire=self._latest_fire,
             )
+            parameters = parameters_of(request, job.parameters)
         except BadRequestError as error:
             return refuse(400, str(error))
         if identity.dry_run and not job.dry_run:
             return refuse(400, f"the job {job.name} has no dry run; nothing was done")
         traceparent = traceparent_of(request.values(b"traceparent"))
-        return Admitted(job, request.target, identity, traceparent)
+        return Admitted(job, request.target, identity, traceparent, parameters)
 
     def begin(self, admitted: Admitted) -> Answer | Future[Answer]:
         """Claim the receipt and start the job in a thread of its own.
@@ -298,6 +303,7 @@ class Endpoint:
                 scheduled_at=identity.scheduled_at,
                 attempt=hold.attempt,
                 dry_run=identity.dry_run,
+                parameters=admitted.parameters,
                 started_at=self._clock.now(),
             ),
             hold=hold,

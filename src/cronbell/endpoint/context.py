@@ -44,6 +44,7 @@ class JobContext:
         scheduled_at: when the fire was due, aware; None for a call that no schedule made.
         attempt: 1 for the first try.
         dry_run: say what would be done, and do nothing.
+        parameters: of the query, by name; only those the job declares and the caller gave.
         clock: where the time comes from.
         traceparent: which trace the call is part of, to be passed on to what the job calls
             (W3C Trace Context); empty where the caller did not say.
@@ -60,6 +61,7 @@ class JobContext:
         scheduled_at: datetime | None = None,
         attempt: int = 1,
         dry_run: bool = False,
+        parameters: Mapping[str, str] | None = None,
         clock: Clock = SYSTEM_CLOCK,
         traceparent: str = "",
         on_progress: Callable[[int, int | None], None] | None = None,
@@ -70,6 +72,7 @@ class JobContext:
         self.scheduled_at = scheduled_at
         self.attempt = attempt
         self.dry_run = dry_run
+        self.parameters: Mapping[str, str] = dict(parameters or {})
         self.clock = clock
         self.traceparent = traceparent
         self.deadline = clock.now() + timedelta(seconds=max_duration)

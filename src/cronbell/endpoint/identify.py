@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import parse_qsl
 
 from cronbell.clock import from_micros, to_micros
-from cronbell.domain import Dialect, fire_key
+from cronbell.domain import LONGEST_PARAMETER, Dialect, fire_key
 from cronbell.errors import CronbellError, ScheduleError
 from cronbell.schedule import compile_schedule
 from cronbell.states import Kind
@@ -96,6 +97,29 @@ def identify(
         attempt=attempt,
         dry_run=dry_run,
     )
+
+
+def parameters_of(request: Request, names: Collection[str]) -> dict[str, str]:
+    """Return the query's values of these names; blank ones are left out.
+
+    Raises:
+        BadRequestError: one is there twice, is too long or holds control characters: a job must
+            not have to guess what was meant.
+    """
+    query = request.target.partition("?")[2] if names else ""
+    found: dict[str, str] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name not in names:
+            continue
+        if name in found:
+            raise BadRequestError(f"the parameter {name} was sent more than once")
+        if len(value) > LONGEST_PARAMETER or not value.isprintable():
+            raise BadRequestError(
+                f"the parameter {name} has {len(value)} characters, or some that are not printable",
+                hint=f"send one line of at most {LONGEST_PARAMETER} characters",
+            )
+        found[name] = value.strip()
+    return {name: value for name, value in found.items() if value}
 
 
 def latest_vercel_fire(expression: str, now: datetime) -> datetime | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -35,6 +35,7 @@ class Call:
         attempt: 1 for the first try.
         dry_run: nothing will be changed.
         started_at: now, aware.
+        parameters: what the job was given of those it declares.
     """
 
     job: str
@@ -47,6 +48,7 @@ class Call:
     attempt: int
     dry_run: bool
     started_at: datetime
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

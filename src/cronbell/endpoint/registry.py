@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -40,6 +40,7 @@ class Job:
             the library's own words.
         atomic: whether it runs in one transaction with its receipt.
         dry_run: whether it can show what it would do without doing it.
+        parameters: names it reads from the query.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Job:
     failure_message: object = ""
     atomic: bool = False
     dry_run: bool = False
+    parameters: tuple[str, ...] = ()
 
     @property
     def where(self) -> str:
@@ -104,6 +106,7 @@ def cron_job(
     failure_message: object = "",
     atomic: bool = False,
     dry_run: bool = False,
+    parameters: Iterable[str] = (),
     path: str | None = None,
     registry: Registry = REGISTRY,
 ) -> Callable[[Function], Function]:
@@ -118,6 +121,8 @@ def cron_job(
         atomic: run the job inside one transaction of the application's database and commit its
             receipt with it, so that its effect happens once even if the process is killed.
         dry_run: the job honours ``context.dry_run``; without it such a call is refused.
+        parameters: names of the query's parameters that ``context.parameters`` is to have; what
+            else the query says is not looked at.
         path: another path than the default.
         registry: where it is published; the process-wide one unless given.
 
@@ -138,6 +143,7 @@ def cron_job(
                 failure_message=failure_message,
                 atomic=atomic,
                 dry_run=dry_run,
+                parameters=tuple(parameters),
             )
         )
         return function

@@ -120,6 +120,7 @@ class Running:
             scheduled_at=call.scheduled_at,
             attempt=call.attempt,
             dry_run=call.dry_run,
+            parameters=call.parameters,
             clock=clock,
             traceparent=traceparent,
             on_progress=self._recording.progress,

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
+
+from cronbell.runlog.router import ALIAS
 
 
 class RunLogConfig(AppConfig):
@@ -19,3 +23,15 @@ class RunLogConfig(AppConfig):
         from cronbell.runlog.audit_guard import protect  # noqa: PLC0415 - needs the app
 
         post_migrate.connect(protect, sender=self)
+        connection_created.connect(_without_compiling)
+
+
+def _without_compiling(connection: BaseDatabaseWrapper, **_signal: object) -> None:
+    """Keep PostgreSQL from compiling statements: a page's take less time than compiling them.
+
+    It compiles what it takes for long, and it cannot know how short a batch or a span of ids is:
+    measured with ten million runs, 28 ms for a statement of 1 ms.
+    """
+    if connection.vendor == "postgresql" and connection.alias == ALIAS:
+        with connection.cursor() as cursor:
+            cursor.execute("SET jit = off")

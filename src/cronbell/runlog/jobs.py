@@ -19,6 +19,7 @@ from cronbell.domain import (
     DstRepeat,
     JobSpec,
     Overlap,
+    Parameter,
     RetryPolicy,
 )
 from cronbell.runlog.applying import bring_into_force
@@ -82,6 +83,7 @@ def spec_from(plain: PlainSpec) -> JobSpec:
     data = dict(plain)
     retry = dict(data.pop("retry", {}))
     windows = data.pop("blackout", ())
+    parameters = data.pop("parameters", ())
     retry["retry_on"] = tuple(retry.get("retry_on", RetryPolicy().retry_on))
     for name in ("timezone", "method"):
         # Of a hundred thousand jobs nearly all have the same; read from the store, each its own.
@@ -92,6 +94,9 @@ def spec_from(plain: PlainSpec) -> JobSpec:
             "retry": _shared(RetryPolicy(**retry)),
             "blackout": tuple(
                 Blackout(**{**window, "days": tuple(window["days"])}) for window in windows
+            ),
+            "parameters": tuple(
+                Parameter(**{**each, "choices": tuple(each["choices"])}) for each in parameters
             ),
             "dialect": Dialect(data["dialect"]),
             "dst_gap": DstGap(data["dst_gap"]),

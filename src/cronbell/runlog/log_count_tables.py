@@ -34,6 +34,7 @@ class LogBlock(models.Model):
 
     # Empty: of any status.
     status = models.CharField(max_length=16)
+    # -1: in any block.
     block = models.BigIntegerField()
     # Weeks since 1970. Runs that began long before or after their neighbours have their own row.
     week = models.BigIntegerField()
@@ -50,6 +51,10 @@ class LogBlock(models.Model):
         verbose_name_plural = _("blocks of the log")
         constraints = [
             models.UniqueConstraint(fields=["status", "block", "week"], name="block_once"),
+        ]
+        indexes = [
+            models.Index(fields=["block"], name="block_by_number"),
+            models.Index(fields=["week"], name="block_by_week"),
         ]
 
     def __str__(self) -> str:

@@ -23,7 +23,7 @@ from cronbell.runlog.log_count_tables import LogBlock
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import execute, fetch, rows_parameter
 
-BLOCK = 4_096
+BLOCK = 2_048
 # With more than so many runs not counted yet, adding them would take longer than a page may.
 UNCOUNTED_MOST = 5_000
 # Microseconds; a block's runs that began in different ones are counted apart.
@@ -31,6 +31,7 @@ WEEK = 7 * 86_400 * 1_000_000
 EVER = 1 << 62
 ALL_JOBS = 0
 ANY = ""
+EVERYWHERE = -1
 
 
 class Counted(NamedTuple):
@@ -75,9 +76,10 @@ def count(runs: Iterable[Counted], sign: int = 1) -> None:
     for run in runs:
         totals[run.job_id, run.status] += sign
         totals[ALL_JOBS, run.status] += sign
-        for status in (run.status, ANY):
+        week, number = run.at // WEEK, run.id // BLOCK
+        for status, place in ((run.status, number), (ANY, number), (run.status, EVERYWHERE)):
             fresh = [0, run.at, run.at, run.id, run.id]
-            block = blocks.setdefault((status, run.id // BLOCK, run.at // WEEK), fresh)
+            block = blocks.setdefault((status, place, week), fresh)
             block[0] += sign
             block[1], block[2] = min(block[1], run.at), max(block[2], run.at)
             block[3], block[4] = min(block[3], run.id), max(block[4], run.id)
@@ -116,5 +118,7 @@ def by_job(job_ids: Sequence[int], status: str, known: State) -> dict[int, int]:
 def by_status_of_time(since: int | None, until: int | None, known: State) -> dict[str, int]:
     """Return how many runs of each status began within a range of time, exactly."""
     times = [-EVER if since is None else since, EVER if until is None else until]
-    parameters = [*times * 3, WEEK, WEEK, WEEK, known.upto, *times, known.upto, *times * 2]
+    weeks = [at // WEEK for at in times]
+    parameters = [*weeks, *times * 2, *weeks, *weeks, *times, WEEK, WEEK, WEEK, known.upto, *times,
+                  known.upto, *times * 2]  # fmt: skip
     return dict(fetch(connections[ALIAS], "blocks_of_time", parameters))

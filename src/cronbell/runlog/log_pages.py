@@ -39,7 +39,7 @@ SEARCH_WINDOW = 20_000
 # Where runs of a range of time, or of a search, are told apart by job: among so many of the newest.
 JOBS_WINDOW = 2_000
 # Further down than this a page is looked for in the blocks instead of being walked to.
-WALKED = 3 * BLOCK
+WALKED = 6 * BLOCK
 # How often pages are read again when what is counted changed meanwhile.
 TRIES = 5
 _LONGEST_ID = 18  # digits that always fit a 64-bit integer
@@ -121,6 +121,11 @@ class Log:
         if wanted.job_name:
             whole = Log(LogFilter(status=wanted.status, since=wanted.since, until=wanted.until,
                                   text=wanted.text), cap=self.cap)  # fmt: skip
+            # A range of time is where it is, whatever the job.
+            shared = ("_state", "_ranges")
+            whole.__dict__ |= {
+                name: self.__dict__[name] for name in shared if name in self.__dict__
+            }
         if wanted.text:
             return dict(Counter(match.job_id for match in whole._matches(wanted.status))), False
         counts: Counter[int] = Counter()
@@ -262,7 +267,7 @@ class Log:
             high, above = log_ranges.seek(segment, *self._instants, value, offset)
             segment, offset = segment.below(high + 1), offset - above
         some = self._within(self._runs(status), segment).values_list("id", flat=True)
-        return some[offset : offset + limit]
+        return list(some[offset : offset + limit])
 
     def _in_blocks(self, segment: Segment) -> bool:
         """Say whether the blocks know how many of the runs asked for a segment has."""

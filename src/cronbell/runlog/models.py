@@ -228,6 +228,8 @@ class Run(models.Model):
     tokens = models.PositiveBigIntegerField(null=True, blank=True)
     micromoney = models.PositiveBigIntegerField(null=True, blank=True)
     actor = models.CharField(max_length=150, blank=True, default="")
+    # What was chosen of the job's parameters, by name; null where nothing was.
+    parameters = models.JSONField(null=True, blank=True)
     details = models.TextField(blank=True, default="")
     reason_data = models.JSONField(default=dict, blank=True)
     body = models.TextField(blank=True, default="")

@@ -6,6 +6,7 @@ a lease that the endpoint's process keeps, so that a process that dies leaves no
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import socket
@@ -82,7 +83,9 @@ class RunLogRecorder:
                 [
                     key, call.kind.value, call.dry_run, scheduled, now, now, now,
                     now + CALL_DEADLINE_SECONDS * 1_000_000, self.store.owner,
-                    self._lease_end(), job.pk,
+                    self._lease_end(),
+                    json.dumps(dict(call.parameters)) if call.parameters else None,
+                    job.pk,
                 ],
             )  # fmt: skip
         if rows:

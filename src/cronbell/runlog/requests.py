@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from django.conf import settings
 from django.db import connections, transaction
@@ -14,11 +17,13 @@ from cronbell.errors import CronbellError, UnknownJobError
 from cronbell.runlog import audit
 from cronbell.runlog.jobs import spec_of
 from cronbell.runlog.models import Job, Run
+from cronbell.runlog.parameters import checked
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import execute, lock_planning
 from cronbell.runlog.wakeup import poke
 from cronbell.states import Kind, Status, is_final
 
+NONE_CHOSEN: Mapping[str, str] = MappingProxyType({})
 FIRST_LOOK_SECONDS = 0.02
 SLOWEST_LOOK_SECONDS = 0.25
 
@@ -41,6 +46,7 @@ def request_run(
     nonce: str,
     actor: str,
     dry_run: bool = False,
+    parameters: Mapping[str, str] = NONE_CHOSEN,
     clock: Clock = SYSTEM_CLOCK,
 ) -> int:
     """Record that a run was asked for and wake the runners.
@@ -50,6 +56,7 @@ def request_run(
         nonce: the id of the click or command; asking twice with the same one makes one run.
         actor: who asked, for the log.
         dry_run: ask the endpoint to say what it would do and do nothing.
+        parameters: what was chosen of those the job declares.
         clock: what time it is.
 
     Returns:
@@ -60,8 +67,10 @@ def request_run(
         UnknownJobError: no such job in the configuration.
         HeartbeatRunError: the job is a heartbeat, which runs elsewhere.
         DryRunError: the job does not declare ``dry_run = true``.
+        ParameterError: see ``parameters.checked``.
     """
     job, spec = _asked_for(job_name, dry_run=dry_run)
+    chosen = checked(spec, parameters)
     key = request_key(Kind.RUN_NOW, job.name, nonce)
     now = clock.micros()
     deadline = now + int(spec.deadline * 1_000_000)
@@ -82,11 +91,12 @@ def request_run(
                 overlap.value, job.name, key, Kind.RUN_NOW.value, dry_run,
                 now, now, now, now, deadline,
                 spec.delivery is Delivery.AT_MOST_ONCE, actor[:150],
+                json.dumps(chosen) if chosen else None,
             ],
         )  # fmt: skip
         run_id: int = Run.objects.values_list("id", flat=True).get(key=key)
         if not known:
-            details = {"run": run_id, "dryRun": dry_run}
+            details = {"run": run_id, "dryRun": dry_run, "parameters": chosen}
             audit.record(audit.Action.RUN_NOW, "job", job.name, details, by=actor)
     poke(Path(settings.CRONBELL_DATA_DIR))
     return run_id

@@ -66,6 +66,7 @@ def log_row(run: Run) -> dict[str, Any]:
         "tokens": run.tokens,
         "cost": cost_text(run.micromoney),
         "dryRun": run.dry_run,
+        "parameters": run.parameters or {},
         "actor": run.actor,
         "rerunOf": run.origin_id,
         "backfill": run.backfill_id,

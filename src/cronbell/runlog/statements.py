@@ -26,6 +26,8 @@ DIALECT_WORDS: dict[str, dict[str, str]] = {
         # The row of a batch's member. In this order in any case: CROSS keeps SQLite to it, and
         # PostgreSQL does not look behind an OFFSET.
         "{held}": "CROSS JOIN runlog_run AS held",
+        # The rows of a span of ids: in this order in any case, as above.
+        "{spanned}": "CROSS JOIN runlog_run AS run",
         "{object}": "json_object",
         "{groups}": "json_each(%s) AS groups",
         "{members}": "json_each(shared.members) AS members",
@@ -40,6 +42,11 @@ DIALECT_WORDS: dict[str, dict[str, str]] = {
         "{held}": (
             "CROSS JOIN LATERAL ("
             "SELECT * FROM runlog_run AS own WHERE own.id = batch.id OFFSET 0) AS held"
+        ),
+        # Without it PostgreSQL, which cannot know how short the spans are, reads all runs.
+        "{spanned}": (
+            "CROSS JOIN LATERAL (SELECT * FROM runlog_run AS own"
+            " WHERE own.id BETWEEN span.first AND span.last OFFSET 0) AS run"
         ),
         "{object}": "jsonb_build_object",
         "{groups}": "jsonb_array_elements(CAST(%s AS jsonb)) AS groups (value)",

@@ -245,10 +245,13 @@ def job_figures(job_id: int, now: datetime) -> JobFigures:
     rather than in the query, which would walk the whole log for a job that has long been silent.
     """
     start = datetime.combine(now.date() - timedelta(days=WINDOW_DAYS - 1), datetime.min.time(), UTC)
-    marks = _marks(Run.objects.filter(job_id=job_id, dry_run=False), WINDOW_RUNS)
+    kept = days_of(job_id, to_micros(start), WINDOW_RUNS)
+    # Reading runs that roll-ups say more of took most of a busy job's page.
+    told = kept.complete and sum(rollup.runs for rollup in kept.rollups) > WINDOW_RUNS
+    runs = Run.objects.filter(job_id=job_id, dry_run=False)
+    marks = [] if told else _marks(runs, WINDOW_RUNS)
     within = [mark for mark in marks if mark.scheduled_at >= start]
     rolled: dict[date, list[DailyRollup]] = {}
-    kept = days_of(job_id, to_micros(start), WINDOW_RUNS)
     for rollup in kept.rollups:
         rolled.setdefault(rollup.day.date(), []).append(rollup)
     by_day: dict[date, list[Mark]] = {}

@@ -78,6 +78,8 @@ class Claimed(NamedTuple):
     term: int
     at_most_once: bool = False
     gives_way: bool = False
+    # A JSON object as text.
+    parameters: str | None = None
 
 
 class FinishRow(NamedTuple):

@@ -114,6 +114,7 @@ def run_page(request: HttpRequest, run_id: int) -> HttpResponse:
         "now": SYSTEM_CLOCK.now(),
         "events": timeline(run),
         "tries": tries(run),
+        "parameters": sorted((run.parameters or {}).items()),
         "request_preview": _request(run),
         "answer": pretty(run.body),
         "log_lines": queries.run_log_lines(run, LINES_SHOWN),
@@ -281,6 +282,7 @@ def _request(run: Run) -> Request | None:
             scheduled_at=run.scheduled_at,
             attempt=max(run.attempt, 1),
             dry_run=run.dry_run,
+            parameters=run.parameters,
         )
     except (CronbellError, KeyError, TypeError, ValueError):
         # A definition written by another version; the rest of the page still stands.

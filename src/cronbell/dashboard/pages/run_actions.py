@@ -77,7 +77,14 @@ def _request(run: Run, nonce: str) -> Request | None:
     key = again.rerun_key(run, nonce)
     at = run.scheduled_at
     try:
-        return preview(run.job, key=key, scheduled_at=at, attempt=1, dry_run=run.dry_run)
+        return preview(
+            run.job,
+            key=key,
+            scheduled_at=at,
+            attempt=1,
+            dry_run=run.dry_run,
+            parameters=run.parameters,
+        )
     except (CronbellError, KeyError, TypeError, ValueError):
         # A definition written by another version; what happens is said in words.
         return None

@@ -16,15 +16,17 @@ from cronbell.dashboard.access import administrators_only
 from cronbell.dashboard.pages.live import SEE_OTHER
 from cronbell.dashboard.request_preview import preview
 from cronbell.dashboard.words import not_run_here
-from cronbell.domain import request_key
+from cronbell.domain import LONGEST_PARAMETER, request_key
 from cronbell.errors import CronbellError
 from cronbell.runlog import queries
 from cronbell.runlog.jobs import spec_of
 from cronbell.runlog.models import Job
+from cronbell.runlog.parameters import ParameterError, checked
 from cronbell.runlog.requests import request_run
 from cronbell.runlog.windows import run_now_word
 from cronbell.states import Kind
 
+FIELD = "p."  # before the name of a parameter in the form
 _NONCE = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
 
 
@@ -44,17 +46,26 @@ def run_now(request: HttpRequest) -> HttpResponse:
 
 
 def _confirm(request: HttpRequest, job: Job, nonce: str, error: str = "") -> HttpResponse:
+    """Show the form as it was filled in, and the request that this makes."""
+    given, dry_run = _chosen(request)
+    request_preview, fields, dry_run_offered = None, [], False
     try:
+        spec = spec_of(job)
+        fields = [(each, given.get(each.name, "")) for each in spec.parameters]
+        dry_run_offered = spec.dry_run
         request_preview = preview(
             job,
             key=request_key(Kind.RUN_NOW, job.name, nonce),
             scheduled_at=SYSTEM_CLOCK.now(),
             attempt=1,
-            dry_run=False,
+            dry_run=dry_run and dry_run_offered,
+            # Before anything is filled in nothing is missing.
+            parameters=checked(spec, given) if given and not error else None,
         )
-        dry_run_offered = spec_of(job).dry_run
+    except ParameterError as fault:
+        error = f"{fault.message}. {fault.hint}"
     except CronbellError as fault:
-        request_preview, dry_run_offered, error = None, False, error or str(fault)
+        error = error or str(fault)
     in_dialog = request.headers.get("HX-Request") == "true"
     context = {
         "in_dialog": in_dialog,
@@ -64,11 +75,28 @@ def _confirm(request: HttpRequest, job: Job, nonce: str, error: str = "") -> Htt
         "nav": "logs",
         "page_title": _("Run %(job)s now") % {"job": job.name},
         "dry_run_offered": dry_run_offered,
+        "dry_run": dry_run,
+        "fields": fields,
+        "longest": LONGEST_PARAMETER,
+        # A request that cannot be built is not offered; another value may make it one that can.
+        "offered": request_preview is not None or (bool(fields) and bool(error)),
         "window_word": run_now_word(job, SYSTEM_CLOCK.now()),
         "request_preview": request_preview,
     }
     template = "cronbell/parts/run_now.html" if in_dialog else "cronbell/run_now.html"
-    return render(request, template, context, status=400 if error else 200)
+    response = render(request, template, context, status=400 if error else 200)
+    if in_dialog and request.method == "POST":
+        # The form in place of the form; its target is where the result of a run is shown.
+        response.headers["HX-Retarget"] = "#run-now"
+        response.headers["HX-Reswap"] = "outerHTML"
+    return response
+
+
+def _chosen(request: HttpRequest) -> tuple[dict[str, str], bool]:
+    """Return the parameters that were filled in, and whether it is to be a dry run."""
+    sent = request.POST if request.method == "POST" else request.GET
+    fields = [name for name in sent if name.startswith(FIELD)]
+    return {name.removeprefix(FIELD): sent[name] for name in fields}, sent.get("dry_run") == "on"
 
 
 def _run(request: HttpRequest, job: Job) -> HttpResponse:
@@ -80,12 +108,16 @@ def _run(request: HttpRequest, job: Job) -> HttpResponse:
             secrets.token_urlsafe(16),
             _("The form was incomplete. Check and confirm."),
         )
+    if "look" in request.POST:
+        return _confirm(request, job, nonce)
+    parameters, dry_run = _chosen(request)
     try:
         run_id = request_run(
             job.name,
             nonce=nonce,
             actor=request.user.get_username(),
-            dry_run=request.POST.get("dry_run") == "on",
+            dry_run=dry_run,
+            parameters=parameters,
         )
     except CronbellError as error:
         return _confirm(request, job, secrets.token_urlsafe(16), str(error))

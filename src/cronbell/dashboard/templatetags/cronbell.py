@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from django import template
 from django.template.context import RequestContext
 from django.templatetags.static import static
 from django.utils.formats import date_format
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language, pgettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext_lazy
 
 from cronbell.clock import SYSTEM_CLOCK, iso
 from cronbell.dashboard.charts import Bar
+from cronbell.dashboard.markup import markup
 from cronbell.dashboard.preferences import named_zone, viewer_zone
 from cronbell.dashboard.words import failure_text, reason_text, schedule_sentence
 from cronbell.domain import cost_text
@@ -84,7 +84,7 @@ def icon(name: str) -> SafeString:
 @cache
 def _icon(name: str) -> SafeString:
     # An include in its place took longer than all else in a row of the log.
-    return format_html(
+    return markup(
         '<svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg>',
         static("cronbell/icons.svg"),
         name,
@@ -94,10 +94,13 @@ def _icon(name: str) -> SafeString:
 @register.simple_tag
 def badge(status: str) -> SafeString:
     """Show a status: its colour, its shape and its word in the viewer's language."""
+    return _badge(status, get_language())
+
+
+@lru_cache(maxsize=64)
+def _badge(status: str, language: str | None) -> SafeString:  # noqa: ARG001 - part of the key
     tone, shape = BADGES.get(status, ("quiet", "question"))
-    return format_html(
-        '<span class="badge {}">{}{}</span>', tone, _icon(shape), status_word(status)
-    )
+    return markup('<span class="badge {}">{}{}</span>', tone, _icon(shape), status_word(status))
 
 
 @register.filter
@@ -130,7 +133,7 @@ def instant(
         return "–"
     own = named_zone(job_zone) or UTC if job_zone else UTC
     shown = viewer_zone(context["request"]) or own
-    return format_html(
+    return markup(
         '<time datetime="{}" title="{}">{} <span class="zone">{}</span>{}</time>',
         iso(value),
         _hover(value, own),
@@ -151,7 +154,7 @@ def _for_ears(value: datetime, own: tzinfo, shown: tzinfo) -> SafeString | str:
     if value.astimezone(own).utcoffset() == value.astimezone(shown).utcoffset():
         return ""
     local = f"{_local(value, own, exact=False)} {zone_name(value, own)}"
-    return format_html('<span class="hidden"> ({})</span>', local)
+    return markup('<span class="hidden"> ({})</span>', local)
 
 
 @register.simple_tag(takes_context=True)
@@ -177,7 +180,7 @@ def moment(
     words = date_format(local, form).replace("@", str(WEEKDAYS[local.weekday()]))
     if local.second:
         words += f":{local.second:02d}"
-    return format_html(
+    return markup(
         '<time datetime="{}" title="{}">{} <span class="zone">{}</span>{}</time>',
         iso(value),
         _hover(value, jobs),
@@ -268,7 +271,7 @@ def since(
     """Write how long ago something began; when that was on hover and for who can't hover."""
     own = named_zone(job_zone) or UTC if job_zone else UTC
     shown = viewer_zone(context["request"]) or own
-    return format_html(
+    return markup(
         '<time datetime="{}" title="{}">{}<span class="hidden"> ({} {})</span></time>',
         iso(value),
         _hover(value, own),
@@ -289,7 +292,7 @@ def day_words(day: date) -> str:
 def countdown(value: datetime, now: datetime) -> SafeString:
     """Write how long until ``value``; the static script counts the last hour down by seconds."""
     words = soon(value, now)
-    return format_html(
+    return markup(
         '<span class="countdown" role="timer" aria-label="{}" data-until="{}">{}</span>',
         words,
         iso(value),

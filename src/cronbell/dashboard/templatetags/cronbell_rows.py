@@ -9,11 +9,11 @@ from urllib.parse import quote, urlencode
 from django import template
 from django.template.context import RequestContext
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
+from cronbell.dashboard.markup import markup
 from cronbell.dashboard.templatetags.cronbell import badge, execution_time, icon
 from cronbell.runlog.models import Job, Run
 from cronbell.runlog.shape import details_text
@@ -29,6 +29,7 @@ NAME_SHOWN = 16
 SHORT_DETAILS = 60
 LONGEST_DETAILS = 2_000
 
+OPTION = '<option value="{0}"{1}>{0} ({2})</option>'
 SELECTED = mark_safe(" selected")
 ROW = (
     '<tr role="row"><td role="cell" class="c-id"><a id="run-{id}" href="{address}" '
@@ -48,19 +49,19 @@ def run_rows(context: RequestContext, runs: Iterable[Run]) -> SafeString:
     for run in runs:
         name = run.job.name
         rows.append(
-            format_html(
+            markup(
                 ROW,
                 id=run.pk,
                 address=f"{address}{run.pk}",
                 label=label % {"id": run.pk},
-                title=format_html(' title="{}"', name) if len(name) > NAME_SHOWN else "",
+                title=markup(' title="{}"', name) if len(name) > NAME_SHOWN else "",
                 name=name,
                 time=execution_time(context, run),
                 badge=badge(run.status),
                 details=_details(details_text(run)),
             )
         )
-    return mark_safe("".join(rows))  # noqa: S308 - each row is escaped by format_html
+    return mark_safe("".join(rows))  # noqa: S308 - each row is escaped by markup
 
 
 BUTTON = '<a class="button" id="{id}" href="{address}"{more} aria-label="{label}">{icon}{word}</a>'
@@ -76,7 +77,7 @@ def run_button(context: RequestContext, job: Job) -> SafeString | str:
         return ""
     query = urlencode({"job_name": job.name}, quote_via=quote)
     if job.spec.get("heartbeat"):
-        return format_html(
+        return markup(
             BUTTON,
             id=f"ping-url-{job.pk}",
             address=f"{reverse('cronbell:ping-url')}?{query}",
@@ -86,11 +87,11 @@ def run_button(context: RequestContext, job: Job) -> SafeString | str:
             word=_("Ping URL"),
         )
     address = f"{reverse('cronbell:run-now')}?{query}"
-    return format_html(
+    return markup(
         BUTTON,
         id=f"run-now-{job.pk}",
         address=address,
-        more=format_html(' hx-get="{}" hx-target="#dialog-body" hx-swap="innerHTML"', address),
+        more=markup(' hx-get="{}" hx-target="#dialog-body" hx-swap="innerHTML"', address),
         label=_("Run %(job)s now") % {"job": job.name},
         icon=icon("play"),
         word=_("Run now"),
@@ -100,21 +101,18 @@ def run_button(context: RequestContext, job: Job) -> SafeString | str:
 @register.simple_tag
 def job_options(choices: Iterable[JobChoice], chosen: str) -> SafeString:
     """Write the jobs that the log can be narrowed to, each with its number of runs."""
-    return format_html_join(
-        "",
-        '<option value="{}"{}>{} ({})</option>',
-        (
-            (choice.name, SELECTED if choice.name == chosen else "", choice.name, choice.count)
-            for choice in choices
-        ),
+    options = (
+        markup(OPTION, choice.name, SELECTED if choice.name == chosen else "", choice.count)
+        for choice in choices
     )
+    return SafeString("".join(options))
 
 
 def _details(text: str) -> SafeString | str:
     if not text:
         return "-"
     if len(text) < SHORT_DETAILS:
-        return format_html('<span class="short">{}</span>', text)
+        return markup('<span class="short">{}</span>', text)
     if len(text) > LONGEST_DETAILS:
         text = Truncator(text).chars(LONGEST_DETAILS)
-    return format_html('<details class="clip"><summary>{}</summary></details>', text)
+    return markup('<details class="clip"><summary>{}</summary></details>', text)

@@ -7,8 +7,11 @@ import random
 from collections.abc import Mapping
 from functools import lru_cache
 
+import msgspec
+
 from cronbell.clock import Clock, from_micros
 from cronbell.dispatch import AttemptCall, Dispatcher
+from cronbell.dispatch.request import in_order
 from cronbell.domain import JobSpec, Outcome
 from cronbell.engine.settle import Finish, Release, decide, gone, removed
 from cronbell.logs import from_now_on
@@ -101,9 +104,14 @@ class EmbeddedExecutor:
             scheduled_at=_instant(run.scheduled_at),
             attempt=run.attempt,
             dry_run=bool(run.dry_run),
+            parameters=_chosen(run.parameters) if run.parameters else (),
             traceparent=traceparent,
         )
         return await self.dispatcher.call(spec, call, timeout=min(spec.timeout, left))
+
+
+def _chosen(parameters: str) -> tuple[tuple[str, str], ...]:
+    return in_order(msgspec.json.decode(parameters, type=dict[str, str]))
 
 
 def _tell(run: Claimed, outcome: Outcome, took: int) -> None:

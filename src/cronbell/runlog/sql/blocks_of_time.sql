@@ -1,31 +1,47 @@
--- How many runs of each status began within a range of time. A status of a block whose runs all did
--- is taken as counted; only where some did are its runs looked at. What is not counted yet is
+-- How many runs of each status began within a range of time. The weeks between the two it begins
+-- and ends in are taken as counted. Of those two, so is each block of which all runs of a status
+-- are in the range; only where some are its runs looked at, each once. What is not counted yet is
 -- looked at too: the runs after the cursor and those it left.
--- Members of the blocks are found by status: a block may have one late run of a rare status.
--- Parameters: since, until, since, until, since, until, a week, a week, a week, cursor, since, until,
--- cursor, since, until, since, until.
+-- Parameters: first week, last week, since, until, since, until, first week, last week, first week,
+-- last week, since, until, a week, a week, a week, cursor, since, until, cursor, since, until,
+-- since, until.
 WITH looked_at AS (
     SELECT run.status, run.started_at, run.scheduled_at
     FROM runlog_rollupleft AS waiting CROSS JOIN runlog_run AS run
     WHERE run.id = waiting.run_id
+),
+partly AS MATERIALIZED (
+    SELECT block, week, status, first, last
+    FROM runlog_logblock
+    WHERE week IN (%s, %s) AND block >= 0 AND status <> ''
+      AND newest >= %s AND oldest < %s AND NOT (oldest >= %s AND newest < %s)
+),
+span AS MATERIALIZED (
+    SELECT block, week, MIN(first) AS first, MAX(last) AS last FROM partly GROUP BY block, week
 )
 SELECT found.status, CAST(SUM(found.runs) AS BIGINT)
 FROM (
-    SELECT block.status, block.runs FROM runlog_logblock AS block
-    WHERE block.status <> '' AND block.oldest >= %s AND block.newest < %s
+    SELECT status, runs FROM runlog_logblock
+    WHERE block = -1 AND week > %s AND week < %s
+    UNION ALL
+    SELECT status, runs FROM runlog_logblock
+    WHERE week IN (%s, %s) AND block >= 0 AND status <> '' AND oldest >= %s AND newest < %s
     UNION ALL
     SELECT run.status, 1
-    FROM runlog_logblock AS block CROSS JOIN runlog_run AS run
-    WHERE block.status <> '' AND block.newest >= %s AND block.oldest < %s
-      AND NOT (block.oldest >= %s AND block.newest < %s)
-      AND run.status = block.status AND run.finished_at IS NOT NULL
-      AND run.id BETWEEN block.first AND block.last
+    FROM span {spanned}
+    WHERE run.id BETWEEN span.first AND span.last AND run.finished_at IS NOT NULL
       -- Among them are runs of other weeks, which are counted there.
-      AND COALESCE(run.started_at, run.scheduled_at) BETWEEN block.week * CAST(%s AS BIGINT)
-        AND block.week * CAST(%s AS BIGINT) + CAST(%s AS BIGINT) - 1
+      AND COALESCE(run.started_at, run.scheduled_at) BETWEEN span.week * CAST(%s AS BIGINT)
+        AND span.week * CAST(%s AS BIGINT) + CAST(%s AS BIGINT) - 1
       AND run.id <= %s
       AND COALESCE(run.started_at, run.scheduled_at) >= %s
       AND COALESCE(run.started_at, run.scheduled_at) < %s
+      -- Not EXISTS: PostgreSQL would go over the span once for each status.
+      AND (
+        SELECT COUNT(*) FROM partly
+        WHERE partly.block = span.block AND partly.week = span.week
+          AND partly.status = run.status
+      ) > 0
       AND NOT EXISTS (SELECT 1 FROM runlog_rollupleft AS counted WHERE counted.run_id = run.id)
     UNION ALL
     SELECT run.status, 1 FROM runlog_run AS run

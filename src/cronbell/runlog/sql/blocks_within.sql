@@ -8,7 +8,7 @@ WITH stacked AS (
         SUM(CASE WHEN oldest >= %s AND newest < %s THEN runs ELSE 0 END) AS inside,
         SUM(CASE WHEN newest < %s OR oldest >= %s THEN runs ELSE 0 END) AS outside
     FROM runlog_logblock
-    WHERE status = %s
+    WHERE status = %s AND block >= 0
     GROUP BY block
 ),
 ranked AS (

@@ -31,4 +31,4 @@ SET status = 'running',
     started_at = COALESCE(started_at, %s)
 WHERE status = 'pending' AND id IN (SELECT id FROM chosen)
 RETURNING id, job_id, key, dry_run, scheduled_at, queued_at, deadline_at, attempt, lease_term,
-    at_most_once
+    at_most_once, gives_way, parameters

@@ -9,7 +9,7 @@ INSERT INTO runlog_run (
     scheduled_at, queued_at, available_at, finished_at, deadline_at, waits, gives_way,
     at_most_once, origin_id, backfill_id,
     attempt, lease_owner, lease_term, missed_count,
-    items_total, items_failed, actor, details, reason_data, body
+    items_total, items_failed, actor, parameters, details, reason_data, body
 )
 SELECT
     job_id, key, kind,
@@ -21,7 +21,10 @@ SELECT
     CAST(%s AS BIGINT) + deadline,
     overlap <> 'allow' AND NOT skipped, TRUE,
     at_most_once, origin_id, backfill_id,
-    1, '', 0, 0, 0, 0, actor, '', '{}', ''
+    1, '', 0, 0, 0, 0, actor,
+    -- What was chosen for the run that is done again is part of it.
+    (SELECT before.parameters FROM runlog_run AS before WHERE before.id = asked.origin_id),
+    '', '{}', ''
 FROM (
     SELECT
         job.id AS job_id,

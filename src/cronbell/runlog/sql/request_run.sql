@@ -1,6 +1,7 @@
 -- Ask for a run by hand. One row per key, so that a double click makes one run; where a run of
 -- the job is going on already, the row is skipped or waits, as the job's overlap says.
--- A replay or backfill counts as in record_fires. Parameters: overlap, job name, key, kind, dry_run, now ×4, deadline, at most once, actor.
+-- A replay or backfill counts as in record_fires. Parameters: overlap, job name, key, kind, dry_run,
+-- now ×4, deadline, at most once, actor, parameters as the text of a JSON object.
 WITH asked AS (
     SELECT
         job.id AS job_id,
@@ -37,7 +38,7 @@ INSERT INTO runlog_run (
     job_id, key, kind, status, reason, dry_run, by_endpoint,
     scheduled_at, queued_at, available_at, finished_at, deadline_at, waits, at_most_once,
     attempt, lease_owner, lease_term, missed_count,
-    items_total, items_failed, actor, details, reason_data, body
+    items_total, items_failed, actor, parameters, details, reason_data, body
 )
 SELECT
     job_id, %s, %s, status,
@@ -46,7 +47,7 @@ SELECT
     CAST(%s AS BIGINT), CAST(%s AS BIGINT), CAST(%s AS BIGINT),
     CASE WHEN status = 'pending' THEN NULL ELSE CAST(%s AS BIGINT) END,
     CAST(%s AS BIGINT), waits AND status = 'pending', CAST(%s AS BOOLEAN),
-    1, '', 0, 0, 0, 0, %s, '', '{}', ''
+    1, '', 0, 0, 0, 0, %s, {json}(CAST(%s AS TEXT)), '', '{}', ''
 FROM decided
 WHERE TRUE
 ON CONFLICT (key) DO NOTHING

@@ -37,6 +37,7 @@ from ideasgpt.llm.chat import ChatClient, Ended, Reply, Usage
 from ideasgpt.llm.provider import provider_from_environment
 
 NAME = "generate-ideas"
+CATEGORY = "category"
 IDEAS_PER_RUN = 10
 LOOK_UP_SECONDS = 1.0  # how soon a job that waits notices that it is to stop
 SPARE = 0.02  # of the time, for writing down what the last answer held
@@ -75,9 +76,10 @@ class Tally:
     NAME,
     max_duration=300,
     failure_message=service_text_later(_("An error occurred while generating ideas.")),
+    parameters=[CATEGORY],
 )
 def generate_ideas(context: JobContext) -> JobResult:
-    """Have ideas written for every category.
+    """Have ideas written for every category, or for the one that the call names by its slug.
 
     Returns:
         ``ideasGenerated``, ``duplicates``, ``usage`` and, where a category failed, ``errors``;
@@ -85,24 +87,31 @@ def generate_ideas(context: JobContext) -> JobResult:
 
     Raises:
         ProviderError: the environment names no provider.
-        GenerationError: there is no category, or every one failed.
+        GenerationError: there is no category, none of that name, or every one failed.
     """
     client = provider_from_environment(context.clock)
     categories = categories_in_turn()
     if not categories:
         raise GenerationError(service_text(_("There is no category to generate ideas for.")))
-    return _Run(context, client, categories).run()
+    count = max(1, IDEAS_PER_RUN // len(categories))
+    wanted = context.parameters.get(CATEGORY)
+    if wanted is not None:
+        categories = [category for category in categories if category.slug == wanted]
+        if not categories:
+            unknown = _("There is no category with the slug %(slug)s.")
+            raise GenerationError(service_text(unknown, slug=wanted))
+    return _Run(context, client, categories, count).run()
 
 
 class _Run:
     def __init__(
-        self, context: JobContext, client: ChatClient, categories: Sequence[Category]
+        self, context: JobContext, client: ChatClient, categories: Sequence[Category], count: int
     ) -> None:
         self._context = context
         self._client = client
         self._categories = categories
         self._run_id = context.run_id or str(uuid.uuid4())
-        self._count = max(1, IDEAS_PER_RUN // len(categories))
+        self._count = count
         self._spare = context.remaining() * SPARE
         self._tally = Tally()
 
