@@ -58,6 +58,7 @@ def test_a_row_to_the_byte(admin, make_run):
             "tokens": None,
             "cost": None,
             "dryRun": False,
+            "parameters": {},
             "actor": "",
             "rerunOf": None,
             "backfill": None,
