@@ -23,7 +23,8 @@ from cronbell.runlog.store import Claimed, RunStore
 log = logging.getLogger("cronbell.engine.pool")
 
 MICROS = 1_000_000
-LARGEST_CHUNK = 500
+# Claimed ahead at most, and by one statement: what a commit costs is shared by as many.
+LARGEST_CHUNK = 1_000
 # Enough claimed ahead to bridge a few commits of a slow disk at the rate runs end just now.
 AHEAD_SECONDS = 0.25
 MEASURE_SECONDS = 0.05
@@ -97,8 +98,8 @@ class Pool:
         return self.concurrency + self._ahead() - taken
 
     def roomy(self) -> bool:
-        """Say whether a quarter of what can be taken is free: enough to be worth a commit."""
-        return self.room() * 4 >= self.concurrency + self._ahead()
+        """Say whether nearly half of what can be taken is free: enough to be worth a commit."""
+        return self.room() * 9 >= (self.concurrency + self._ahead()) * 4
 
     def behind(self) -> bool:
         """Say whether runs wait for a worker, or will in a moment."""
