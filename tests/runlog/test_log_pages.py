@@ -234,6 +234,33 @@ def test_a_run_that_ends_after_its_block_was_counted_is_found_in_time(jobs, guar
     assert list(found) == ([late] if guarded else [])
 
 
+@pytest.mark.parametrize("apart", [True, False])
+def test_runs_that_began_long_before_their_neighbours_split_no_range(jobs, apart, monkeypatch):
+    """As in a backfill that was skipped; were weeks not apart, their blocks would be walked."""
+    if not apart:
+        monkeypatch.setattr(log_counts, "WEEK", 1 << 62)
+        monkeypatch.setattr(log_ranges, "WEEK", 1 << 62)
+    runs = [row(jobs[0], n, due=NOON + n * SECOND) for n in range(160)]
+    for number in (30, 70, 110):
+        runs[number].scheduled_at -= 1_000 * HOUR
+        runs[number].started_at = None
+    Run.objects.bulk_create(runs)
+    roll(Roller())
+    log = Log(LogFilter(since=NOON - HOUR))
+    assert log.page(1, 200).runs == list(reversed([r for r in runs if r.started_at is not None]))
+    _, *ranges = log._segments(None)
+    walked = [segment for segment in ranges if not segment.certain]
+    assert (len(ranges), len(ranges[0].out), bool(walked)) == (
+        (1, 3, False) if apart else (4, 0, True)
+    )
+    before = Log(LogFilter(until=NOON - HOUR))
+    assert [run.pk for run in before.page(1, 200).runs] == [
+        runs[number].pk for number in (110, 70, 30)
+    ]
+    only = [segment.only for segment in before._segments(None)[1:]]
+    assert [len(each) for each in only if each is not None] == ([3] if apart else [])
+
+
 def test_a_search_for_a_number_finds_it_however_old(jobs, monkeypatch):
     monkeypatch.setattr(log_pages, "SEARCH_WINDOW", 3)
     Run.objects.bulk_create(row(jobs[0], n, due=NOON + n * SECOND) for n in range(20))
