@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from tests.ideasgpt.verification.hostile import CLAIM
 
 from cronbell.clock import SYSTEM_CLOCK
@@ -158,12 +160,22 @@ def test_only_administrators_see_documents_and_nothing_is_invented(boss, doubtfu
     assert doubtful.verification_status == "needs_review"
 
 
-def test_the_queue_costs_the_same_however_long_it_is(boss, make, django_assert_max_num_queries):
+def test_the_queue_costs_the_same_however_long_it_is(boss, doubtful, make):
+    def asked() -> tuple[int, str]:
+        with CaptureQueriesContext(connection) as captured:
+            page = boss.get("/admin/reviews").content.decode()
+        # The bar's look at Cronbell's health is kept for seconds, and is not the queue's.
+        own = [one for one in captured.captured_queries if '"verification_' in one["sql"]]
+        return len(own), page
+
+    few, page = asked()
+    assert few > 0
+    assert "page=2" not in page
     for _number in range(30):
         verify(make(b"Nothing of the kind.\n"), SYSTEM_CLOCK)
-    with django_assert_max_num_queries(12):
-        page = boss.get("/admin/reviews").content.decode()
+    many, page = asked()
     assert "page=2" in page
+    assert many == few
 
 
 def test_pieces_put_together_are_the_text():
