@@ -1,10 +1,13 @@
-"""The request a run sends, built by the very code that sends it; only the secret is masked."""
+"""The request a run sends, built by the very code that sends it; only secrets are masked."""
 
 from __future__ import annotations
 
 import os
 from datetime import datetime
 
+import msgspec
+
+from cronbell.addresses import shown_address
 from cronbell.dispatch.request import AttemptCall, Request, build_request
 from cronbell.runlog.jobs import spec_of
 from cronbell.runlog.models import Job
@@ -27,4 +30,6 @@ def preview(job: Job, *, key: str, scheduled_at: datetime, attempt: int, dry_run
     """
     call = AttemptCall(key=key, scheduled_at=scheduled_at, attempt=attempt, dry_run=dry_run)
     # Where no secret is set none is sent, and the page must not pretend otherwise.
-    return build_request(spec_of(job), call, secret=MASK if os.environ.get("CRON_SECRET") else None)
+    secret = MASK if os.environ.get("CRON_SECRET") else None
+    request = build_request(spec_of(job), call, secret=secret)
+    return msgspec.structs.replace(request, url=shown_address(request.url))

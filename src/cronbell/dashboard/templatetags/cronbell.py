@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext_lazy
 
+from cronbell.addresses import shown_address
 from cronbell.clock import SYSTEM_CLOCK, iso
 from cronbell.dashboard.charts import Bar
 from cronbell.dashboard.preferences import named_zone, viewer_zone
@@ -30,6 +31,7 @@ from cronbell.states import Status
 register = template.Library()
 register.filter("details_text", details_text)
 register.filter("reason_text", reason_text)
+register.filter("shown_address", shown_address)
 register.filter("failure_text", failure_text)
 register.filter("schedule_sentence", schedule_sentence)
 
