@@ -8,7 +8,7 @@ COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --
 # What Django's settings need to be read by tools that run nothing.
 TOOL_ENV := DJANGO_SECRET_KEY=tools-sign-nothing-with-this-key CRONBELL_DATA=$(VENV)/tools
 
-.PHONY: help setup run test check bench faults fuzz screenshots format messages docs lock audit clean
+.PHONY: help setup run test check bench faults fuzz screenshots format messages docs lock mutants audit clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ lock: ## pin every dependency with its hashes (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv, which resolves for all systems at once: pip install uv"; exit 2; }
 	$(COMPILE) --group dev -o requirements.lock
 	$(COMPILE) --group build --constraint requirements.lock -o deploy/requirements.lock
+
+mutants: $(STAMP) ## change what judges addresses, signs and retries: do tests notice? (half an hour)
+	$(BIN)/python scripts/mutate.py $(ARGS)
 
 audit: $(STAMP) ## ask the advisories about every locked package; fails where it could not (needs the network)
 	$(BIN)/python scripts/audit.py

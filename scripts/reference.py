@@ -226,11 +226,34 @@ def settings() -> str:
         + table(("key", "what it is"), window_rows),
         "## parameters\n\nA list of tables of a job: what may be chosen when it is run now.\n\n"
         + table(("key", "what it is"), parameter_rows),
+        *_alert_keys(),
         "## [runner]\n\n" + _keys(toml.RUNNER_KEYS, {}, runner),
         "## [retention]\n\n" + _keys(retention.RETENTION_KEYS, ages, kept),
         "## Words\n\nWhat each means: [policies](../policies.md).\n\n" + "\n".join(_word_lists()),
     ]
     return _page("Settings: cronbell.toml", "\n\n".join(part.rstrip() for part in parts) + "\n")
+
+
+def _alert_keys() -> Iterator[str]:
+    from cronbell.config import alert_keys as keys  # noqa: PLC0415
+    from cronbell.config.alerts import Alerts, Channel, Rule  # noqa: PLC0415
+
+    rule, channel = meanings(Rule), meanings(Channel)
+    rules = {one.name: one.default for one in fields(Rule)}
+    # What a channel is told of unless it says otherwise, everything, is too long for a cell.
+    own = {one.name: one.default for one in fields(Channel)} | {"on": "", "from": ""}
+    least = {"runner_down": Alerts().runner_down}
+    yield "## [alerts]\n\n" + _keys(keys.TOP_KEYS, rule | meanings(Alerts), rules | least)
+    yield "## [jobs.NAME.alerts]\n\nOr `alerts = false`: nobody is told of this job.\n\n" + _keys(
+        keys.JOB_KEYS, rule, rules
+    )
+    quiet = f"`quiet` is a list of tables like those of [blackout](#blackout). {channel['quiet']}"
+    listed = _keys(keys.CHANNEL_KEYS, channel, own)
+    yield f"## [alerts.channels.NAME]\n\n{listed}\n{quiet}"
+    for kind, table_keys in keys.OWN_KEYS.items():
+        needed = ", ".join(f"`{key}`" for key in keys.REQUIRED_KEYS[kind])
+        about = {**channel, "from": channel["sender"]}
+        yield f'### type = "{kind}"\n\nIt needs {needed}.\n\n' + _keys(table_keys, about, own)
 
 
 def _keys(known: Mapping[str, Any], about: Mapping[str, str], default: Mapping[str, Any]) -> str:
@@ -312,6 +335,21 @@ def errors() -> str:
         + table(("code", "when"), [(f"`{code}`", text) for code, text in codes]),
     ]
     return _page("Statuses, reasons, errors", "\n\n".join(part.rstrip() for part in parts) + "\n")
+
+
+def metrics() -> str:
+    """Every metric of `/metrics`: kind, labels, what it says."""
+    from cronbell.dashboard.metric_names import METRICS  # noqa: PLC0415
+
+    rows = [
+        (f"`{one.name}`", one.kind, " ".join(map("`{}`".format, one.labels)), one.help)
+        for one in METRICS.values()
+    ]
+    text = (
+        "A histogram has the samples `NAME_bucket`, with the label `le`, `NAME_sum` and"
+        " `NAME_count`. Who may read them: [watch Cronbell](../howto/watch-cronbell.md).\n\n"
+    )
+    return _page("Metrics", text + table(("metric", "kind", "labels", "what it says"), rows))
 
 
 def headers() -> str:
@@ -456,6 +494,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "commands": commands,
     "settings": settings,
     "errors": errors,
+    "metrics": metrics,
     "headers": headers,
 }
 

@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote, unquote, urlsplit
 
+from cronbell.addresses import MASK, NAMES
 from cronbell.config.rotation import FOLDER_VARIABLE, SecretSource
 from cronbell.errors import SecretError
 
-MASK = "[secret]"
 # A shorter value would be found in ordinary words.
 SHORTEST = 8
 # Variables whose values are secret, by their name.
@@ -43,7 +43,7 @@ _PLACES = tuple(
         # ?token=…, password=… in a connection's description, "api_key": "…"
         (rf"""(\b{_NAMED}=)(?!\[secret\])['"]?[^&\s#'",;)\]}}]+['"]?""", rf"\1{MASK}"),
         (rf"""(['"]{_NAMED}['"]\s*:\s*b?['"])[^'"]+""", rf"\1{MASK}"),
-        (r"([?&](?:key|sig|auth|code|pwd)=)[^&\s#'\"]+", rf"\1{MASK}"),
+        (rf"([?&;]{NAMES}=)(?!\[secret\])[^&;\s#'\"]+", rf"\1{MASK}"),
         # Whoever knows a ping URL may ping.
         (r"(/ping/)[^/\s?#'\"]+", rf"\1{MASK}"),
         # Standard Webhooks' signing secrets, and keys of well-known services.

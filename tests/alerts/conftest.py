@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,9 +14,12 @@ from django.db import transaction
 
 from cronbell.alerts import outbox
 from cronbell.alerts.judge import Judge
+from cronbell.alerts.send import send
 from cronbell.alerts.standin import StandIn
 from cronbell.clock import to_micros
 from cronbell.config.alerts import Alerts, Channel, ChannelType, Rule
+from cronbell.dispatch import Dispatcher, PyreqwestTransport
+from cronbell.dispatch.egress import Resolver, system_resolver
 from cronbell.domain import Dialect, JobSpec
 from cronbell.runlog.alert_tables import Delivery, Incident
 from cronbell.runlog.jobs import sync_jobs
@@ -138,6 +142,37 @@ class Watched:
                 if not step():
                     return
         raise AssertionError("it never ends")
+
+
+def attempt(
+    alerts: Alerts, clock: FakeClock, one: Delivery, *, resolver: Resolver = system_resolver
+) -> outbox.Result:
+    """Send as a runner does; it has the secret of the jobs, which no message may carry."""
+
+    async def go() -> outbox.Result:
+        transport = PyreqwestTransport(resolver=resolver)
+        dispatcher = Dispatcher(
+            transport, secret="sixteen-characters-or-more", allowed_hosts=alerts.hosts, clock=clock
+        )
+        try:
+            return await send(dispatcher, alerts, one, clock)
+        finally:
+            await transport.close()
+
+    return asyncio.run(go())
+
+
+@pytest.fixture
+def message(jobs, watched):
+    """Return a message about a job that failed with markup in its words."""
+
+    def make(alerts) -> Delivery:
+        job = jobs("one")["one"]
+        run_of(job, "error", details="<b>no & disk</b>\r\nBcc: x@y.example")
+        (one,) = watched(alerts).look()
+        return one
+
+    return make
 
 
 def sent(one: Delivery, clock: FakeClock, owner: str = "me") -> str:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import socketserver
-import threading
 
 import pytest
 from tests.alerts.conftest import (
@@ -13,17 +10,14 @@ from tests.alerts.conftest import (
     SECRET,
     VARIABLE,
     alerts_with,
-    run_of,
+    attempt,
     webhook,
 )
 from tests.alerts.test_signing import verified
 
-from cronbell.alerts import mail, outbox
-from cronbell.alerts.send import send
+from cronbell.alerts import outbox
 from cronbell.clock import to_micros
 from cronbell.config.alerts import Channel, ChannelType
-from cronbell.dispatch import Dispatcher, PyreqwestTransport
-from cronbell.runlog.alert_tables import Delivery
 from cronbell.testing import answers
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "runlog"])
@@ -32,35 +26,6 @@ pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "runl
 @pytest.fixture(autouse=True)
 def _secret(monkeypatch):
     monkeypatch.setenv(VARIABLE, SECRET)
-
-
-def attempt(alerts, clock, one: Delivery) -> outbox.Result:
-    """Send as a runner does; it has the secret of the jobs, which no message may carry."""
-
-    async def go() -> outbox.Result:
-        transport = PyreqwestTransport()
-        dispatcher = Dispatcher(
-            transport, secret="sixteen-characters-or-more", allowed_hosts=alerts.hosts, clock=clock
-        )
-        try:
-            return await send(dispatcher, alerts, one, clock)
-        finally:
-            await transport.close()
-
-    return asyncio.run(go())
-
-
-@pytest.fixture
-def message(jobs, watched):
-    """Return a message about a job that failed with markup in its words."""
-
-    def make(alerts) -> Delivery:
-        job = jobs("one")["one"]
-        run_of(job, "error", details="<b>no & disk</b>\r\nBcc: x@y.example")
-        (one,) = watched(alerts).look()
-        return one
-
-    return make
 
 
 def test_a_webhook_is_signed_and_carries_no_secret_of_the_jobs(message, target, clock):
@@ -169,111 +134,3 @@ def test_a_channel_that_is_gone_sends_nothing_more(message, target, clock):
     one = message(alerts)
     assert attempt(alerts_with(), clock, one).reason == "channel_removed"
     assert target.requests == []
-
-
-class MailServer(socketserver.ThreadingTCPServer):
-    """As much of an SMTP server as one message takes; keeps what it was told."""
-
-    allow_reuse_address = True
-    daemon_threads = True
-
-    def __init__(self, answers_: dict[str, str]) -> None:
-        self.answers = answers_
-        self.lines: list[str] = []
-        super().__init__(("127.0.0.1", 0), Conversation)
-
-
-class Conversation(socketserver.StreamRequestHandler):
-    """One client."""
-
-    server: MailServer
-
-    def say(self, text: str) -> None:
-        self.wfile.write(f"{text}\r\n".encode())
-
-    def handle(self) -> None:
-        self.say("220 here")
-        while line := self.rfile.readline().decode(errors="replace").rstrip("\r\n"):
-            self.server.lines.append(line)
-            if self._told(line):
-                return
-            if line.upper() == "DATA":
-                self._mail()
-
-    def _told(self, line: str) -> bool:
-        word = line.partition(" ")[0].upper()
-        known = {"DATA": "354 go on", "QUIT": "221 bye", **self.server.answers}
-        self.say(known.get(word, "250 ok"))
-        return word == "QUIT"
-
-    def _mail(self) -> None:
-        while (line := self.rfile.readline().decode().rstrip("\r\n")) != ".":
-            self.server.lines.append(line)
-        self.say("250 taken")
-
-
-@pytest.fixture
-def mail_server():
-    servers = []
-
-    def start(**told: str) -> MailServer:
-        server = MailServer(told)
-        servers.append(server)
-        threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
-        return server
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
-def post_to(server: MailServer, **changes) -> Channel:
-    values = {
-        "name": "post", "type": ChannelType.EMAIL, "smtp": f"127.0.0.1:{server.server_address[1]}",
-        "tls": "none", "sender": "cronbell@a.example", "to": ("x@b.example", "y@c.example"),
-        "digest": 0.0, "on": ("failed",),
-    }  # fmt: skip
-    return Channel(**(values | changes))
-
-
-def test_mail_goes_to_everybody_with_nothing_of_a_text_in_a_header(message, mail_server, clock):
-    server = mail_server()
-    alerts = alerts_with(post_to(server))
-    one = message(alerts)
-    one.subject = "Cronbell\r\nBcc: z@d.example"
-    assert attempt(alerts, clock, one) == outbox.Result(sent=True)
-    told = server.lines
-    assert [line for line in told if line.lower().startswith("rcpt")] == [
-        "rcpt TO:<x@b.example>", "rcpt TO:<y@c.example>",
-    ]  # fmt: skip
-    head = told[told.index("data") + 1 :][: told[told.index("data") + 1 :].index("")]
-    assert f"Message-ID: <{one.key}@a.example>" in head
-    assert "Subject: Cronbell  Bcc: z@d.example" in head
-    assert not [line for line in head if line.startswith("Bcc")]
-    assert "Date: Sun, 22 Nov 2026 12:00:00 +0000" in head
-    assert any("no & disk" in line for line in told)
-
-
-@pytest.mark.parametrize(
-    ("told", "changes", "said"),
-    [
-        ({"RCPT": "550 no such user"}, {}, "SMTPRecipientsRefused"),
-        ({"MAIL": "451 later"}, {}, "SMTPSenderRefused"),
-        ({}, {"tls": "starttls"}, "SMTPNotSupported"),
-        ({}, {"tls": "tls"}, "SSL"),
-    ],
-)
-def test_what_a_mail_server_refuses_is_a_value(message, mail_server, clock, told, changes, said):
-    server = mail_server(**told)
-    alerts = alerts_with(post_to(server, **changes))
-    result = attempt(alerts, clock, message(alerts))
-    assert (result.sent, result.reason) == (False, "mail")
-    assert said in result.data["error"]
-
-
-def test_a_mail_server_that_never_answers_is_left_in_time(message, clock, monkeypatch):
-    monkeypatch.setattr(mail, "STEP_SECONDS", 0.2)
-    with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as silent:
-        alerts = alerts_with(post_to(silent))
-        assert attempt(alerts, clock, message(alerts)).reason == "mail"

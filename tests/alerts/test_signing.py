@@ -82,3 +82,16 @@ def test_what_is_no_secret_is_refused_without_being_shown(secret, said):
     assert secret.removeprefix("whsec_") not in str(refused.value)
     assert "env:OPS" in str(refused.value)
     assert refused.value.hint
+
+
+@pytest.mark.parametrize("length", [24, 64])
+def test_the_shortest_and_the_longest_secret_are_taken(length):
+    key = bytes(range(length))
+    assert signing_key("whsec_" + base64.b64encode(key).decode()) == key
+
+
+def test_signs_that_are_no_base64_are_not_passed_over():
+    """A lax reader drops them: two spellings of one secret, and a typing error nobody is told."""
+    good = base64.b64encode(bytes(range(30))).decode()
+    with pytest.raises(SecretError, match="base64"):
+        signing_key(f"whsec_{good[:8]}!{good[8:]}")

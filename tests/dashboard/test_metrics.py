@@ -13,8 +13,12 @@ from tests.dashboard.conftest import START, spec
 from tests.support import source
 
 from cronbell.clock import SYSTEM_CLOCK
-from cronbell.dashboard import metrics
+from cronbell.dashboard import metrics, tokens
 from cronbell.dashboard.exposition import Family, text_of
+from cronbell.dashboard.metric_names import METRICS
+from cronbell.dashboard.metric_names import family as listed
+from cronbell.dashboard.models import ApiToken
+from cronbell.dashboard.scopes import Scope
 from cronbell.errors import StartError
 from cronbell.runlog.jobs import sync_jobs
 from cronbell.runlog.models import Job, Run, Runner
@@ -75,12 +79,46 @@ def test_without_a_configured_token_no_token_opens_it(settings, jobs):
         assert Client().get("/metrics", headers={"Authorization": sent}).status_code == 401
 
 
-def test_an_administrators_session_opens_it_and_no_others(people, jobs, admin):
+def test_a_session_opens_it_to_whoever_may_look_and_to_no_others(people, jobs, admin):
     assert admin.get("/metrics").status_code == 200
-    for name, status in {"user": 403, "staff": 403, "inactive": 401}.items():
+    for name, status in {"viewer": 200, "user": 403, "staff": 403, "inactive": 401}.items():
         client = Client()
         client.force_login(people[name])
         assert client.get("/metrics").status_code == status
+
+
+@pytest.mark.parametrize("scope", list(Scope))
+def test_an_api_token_of_any_scope_opens_it_as_it_opens_the_api(scope, people, jobs):
+    """With or without a token of Prometheus's own; and what reads a page changes nothing there."""
+    _row, text = tokens.make(people["administrator"], name="prometheus", scope=scope, days=9)
+    bearer = {"Authorization": f"Bearer {text}"}
+    answer = Client().get("/metrics", headers=bearer)
+    assert (answer.status_code, b"update-rankings" in answer.content) == (200, True)
+    assert ApiToken.objects.get().last_used_at is not None
+    assert Client().post("/metrics", headers=bearer).status_code == 405
+
+
+def test_a_token_is_worth_no_more_than_its_maker(people, jobs, admin):
+    row, text = tokens.make(people["administrator"], name="p", scope=Scope.READ, days=9)
+    bearer = {"Authorization": f"Bearer {text}"}
+    people["administrator"].groups.clear()
+    people["administrator"].is_superuser = False
+    people["administrator"].save()
+    assert Client().get("/metrics", headers=bearer).status_code == 403
+    tokens.revoke(row.pk, actor="admin")
+    for sent in (text, text[:-1], f"{text}x", "cbt_"):
+        answer = Client().get("/metrics", headers={"Authorization": f"Bearer {sent}"})
+        assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+        assert b"update-rankings" not in answer.content
+    # What is shown is what is judged: no session helps a token out.
+    assert admin.get("/metrics", headers=bearer).status_code == 401
+
+
+def test_an_expired_token_opens_nothing(people, jobs):
+    _row, text = tokens.make(people["administrator"], name="p", scope=Scope.READ, days=1)
+    ApiToken.objects.update(expires_at=SYSTEM_CLOCK.now() - timedelta(seconds=1))
+    answer = Client().get("/metrics", headers={"Authorization": f"Bearer {text}"})
+    assert answer.status_code == 401
 
 
 def test_other_methods_are_refused_to_whoever_may_read(admin, jobs):
@@ -258,6 +296,22 @@ def test_the_number_of_questions_does_not_grow_with_jobs_or_runs(
     )  # fmt: skip
     with django_assert_max_num_queries(12, using=ALIAS):
         scrape()
+
+
+def test_what_comes_out_is_what_the_reference_lists(jobs):
+    there = list(metrics.families(SYSTEM_CLOCK.now()))
+    assert sorted(family.name for family in there) == sorted(METRICS)
+    page = source.text(source.ROOT / "docs" / "reference" / "metrics.md")
+    assert not [name for name in METRICS if f"| `{name}`" not in page]
+
+
+def test_sabotage_a_sample_with_labels_that_nobody_listed_is_refused():
+    with pytest.raises(ValueError, match="cronbell_jobs has the labels"):
+        listed("cronbell_jobs").add(1, job="x")
+    with pytest.raises(ValueError, match="cronbell_job_duration_seconds"):
+        listed("cronbell_job_duration_seconds").add_histogram([], 0, 0.0)
+    with pytest.raises(KeyError):
+        listed("cronbell_unlisted")
 
 
 @pytest.mark.parametrize("name", ["watch-cronbell.md", "watch-cronbell.ko.md"])

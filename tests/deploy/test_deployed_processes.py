@@ -17,6 +17,9 @@ import psycopg
 import pytest
 from tests.deploy.conftest import BIN
 from tests.support import source
+from tests.support.processes import Process
+
+from cronbell.testing import ScriptedTarget, answers
 
 SECRETS = {
     "CRON_SECRET": "a-secret-of-the-deploy-tests",
@@ -37,6 +40,10 @@ def config(tmp_path: Path) -> Path:
     for name in ("vercel.json", "cronbell.toml"):
         shutil.copy(source.ROOT / name, folder)
     return folder
+
+
+def well(asked: Process) -> bool:
+    return asked.wait(60) == 0
 
 
 @pytest.mark.any_store
@@ -62,26 +69,36 @@ def test_web_and_runner_of_the_compose_file_work_on_one_postgresql(
         return process(BIN / words[0], *words[1:], cwd=config, env=given)
 
     services = compose["services"]
+    asking_web = [*services["web"]["healthcheck"]["test"][1:], "--port", port]
     web = start(services["web"]["command"], "web")
     web.wait_for("Ctrl-C stops", timeout=60)
     assert "Password" in web.output()
     wait_until(lambda: socket.create_connection(("127.0.0.1", free_port)).close() or True, 60)
-    health = [word.replace(":8000/", f":{port}/") for word in stage.health]
-    asked = process(BIN / health[0], *health[1:], env={})
-    assert asked.wait() == 0, asked.output()
+    assert well(start(asking_web, "web"))
+    # The image's own check is for both parts: there is no runner yet.
+    assert not well(start([*stage.health, "--port", port], "web"))
+    asking_runner = services["runner"]["healthcheck"]["test"][1:]
+    assert not well(start(asking_runner, "runner"))
 
     runner = start(services["runner"]["command"], "runner")
     runner.wait_for("is up with 4 jobs", timeout=60)
     assert "Password" not in runner.output(), "there is an administrator already"
-    doctor = services["runner"]["healthcheck"]["test"][1:]
     run = start(["ideasgpt", "run", "update-rankings", "--wait", "--json"], "runner")
-    well = start(doctor, "runner")
+    asked = start(asking_runner, "runner")
     assert run.wait(60) == 0, run.output() + web.output()
     assert json.loads(run.output().splitlines()[-1])["status"] == "success"
-    assert well.wait(60) == 0, well.output()
-    for one in (runner, web):
-        one.signal(signal.SIGTERM)
-        assert one.wait(45) == 0, one.output()
+    assert well(asked), asked.output()
+    assert well(start([*stage.health, "--port", port], "web")), "both parts are there"
+    runner.signal(signal.SIGTERM)
+    assert runner.wait(45) == 0, runner.output()
+    gone = start([*asking_runner, "--json"], "runner")
+    assert not well(gone)
+    assert json.loads(gone.output().splitlines()[-1])["checks"] == {
+        "database": True, "disk": True, "runner": False, "clock": True,
+    }  # fmt: skip
+    assert well(start(asking_web, "web"))
+    web.signal(signal.SIGTERM)
+    assert web.wait(45) == 0, web.output()
     # What the root would hold if it were read-only: nothing was written beside the data.
     assert sorted(path.name for path in config.iterdir()) == ["cronbell.toml", "vercel.json"]
     with psycopg.connect(postgres_url) as store:
@@ -89,9 +106,28 @@ def test_web_and_runner_of_the_compose_file_work_on_one_postgresql(
     assert rows == [("run_now", "success")]
 
 
-def test_the_health_check_fails_where_nothing_serves(process, containerfile, free_port: int):
-    health = [word.replace(":8000/", f":{free_port}/") for word in containerfile["cronbell"].health]
-    assert process(BIN / health[0], *health[1:], env={}).wait() != 0
+@pytest.mark.parametrize("name", ["cronbell", "ideasgpt"])
+def test_the_health_check_fails_where_nothing_serves(
+    process, containerfile, free_port: int, name: str
+):
+    health = [*containerfile[name].health, "--port", str(free_port)]
+    asked = process(BIN / health[0], *health[1:])
+    assert asked.wait() == 1
+    assert "does not answer" in asked.output()
+
+
+def test_the_health_check_takes_no_other_server_for_ours(process, containerfile, monkeypatch):
+    """A page that answers 200, and a proxy in the environment, are not Cronbell."""
+    health = containerfile["cronbell"].health
+    told = {"ok": True, "checks": {"runner": "yes"}}
+    with ScriptedTarget(default=answers.json_answer(told)) as other:
+        other.script("/healthz", answers.answer(200, b"<p>welcome</p>"), answers.json_answer(told))
+        proxy = {"http_proxy": other.url(""), "HTTP_PROXY": other.url("")}
+        for said in ("does not answer as", "FAIL runner"):
+            asked = process(BIN / health[0], *health[1:], "--port", str(other.port), env=proxy)
+            assert asked.wait() == 1
+            assert said in asked.output()
+    assert {request.path for request in other.requests} == {"/healthz"}
 
 
 def test_a_runner_alone_needs_a_target_and_a_web_process_alone_no_files(

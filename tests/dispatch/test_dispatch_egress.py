@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.config.urls import UrlError, parse_url
 from cronbell.dispatch import BadRequestError, Dispatcher, PyreqwestTransport, Reach
-from cronbell.dispatch.egress import refusal
+from cronbell.dispatch.egress import MAX_KNOWN, Lookups, is_address, refusal, system_resolver
 from cronbell.dispatch.request import Request, canonical_url
 from cronbell.dispatch.transport import Failure, Response
 from cronbell.domain import Outcome
@@ -52,9 +52,13 @@ NEVER = {
     "64:ff9b::a9fe:a9fe": "link-local",
     "64:ff9b:1:a9fe:a9:fe00::": "link-local",
     "64:ff9b:1::a9fe:a9fe": "link-local",
+    "64:ff9b:1:6464:64:c800::": "metadata",
+    "2001:0:a9fe:a9fe::1": "link-local",
+    "::2": "unspecified",
     "2002:a9fe:a9fe::1": "link-local",
     "2001:0:808:808:0:0:5601:5601": "link-local",
     "2606:4700::5efe:a9fe:a9fe": "link-local",
+    "2606:4700::200:5efe:a9fe:a9fe": "link-local",
 }
 INSIDE = {
     "127.0.0.1": "loopback",
@@ -108,7 +112,67 @@ def test_an_address_that_is_spelled_out_is_not_judged():
 def test_of_the_system_ports_only_those_of_the_web_are_called_where_nobody_named_the_host(port):
     assert refusal("8.8.8.8", Reach.PUBLIC, port) == "port"
     assert refusal("8.8.8.8", Reach.ALLOWED, port) == ""
-    assert [refusal("8.8.8.8", Reach.PUBLIC, fine) for fine in (80, 443, 8443)] == ["", "", ""]
+    assert [refusal("8.8.8.8", Reach.PUBLIC, fine) for fine in (80, 443, 1024)] == ["", "", ""]
+
+
+def test_the_system_is_asked_for_names_and_says_each_address_once():
+    found = asyncio.run(system_resolver("localhost", 80))
+    assert {"127.0.0.1", "::1"}.intersection(found)
+    assert len(set(found)) == len(found)
+    with pytest.raises(OSError):  # noqa: PT011 - each system has its own words
+        asyncio.run(system_resolver("nobody-has-this-name.invalid", 80))
+
+
+def test_names_are_known_side_by_side_and_what_failed_is_not():
+    asked: list[str] = []
+    troubles: list[dict] = []
+
+    async def resolver(host: str, _port: int) -> list[str]:
+        asked.append(host)
+        if host == "gone":
+            raise OSError("no such name")
+        return ["10.0.0.1"]
+
+    async def some() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, told: troubles.append(told))
+        lookups = Lookups(resolver, FakeClock())
+        for host in ("a", "b", "a", "b"):
+            assert await lookups.addresses(host, 80) == ["10.0.0.1"]
+        for _ in range(2):
+            with pytest.raises(OSError, match="no such name"):
+                await lookups.addresses("gone", 80)
+
+    asyncio.run(some())
+    assert asked == ["a", "b", "gone", "gone"]
+    assert troubles == []
+
+
+def test_what_is_spelled_as_an_address_is_no_name():
+    assert is_address("127.0.0.1") is is_address("::1") is True
+    assert is_address("a.example") is is_address("127.1") is False
+
+
+def test_what_is_known_of_names_is_bounded_and_forgotten_after_a_second():
+    asked: list[str] = []
+
+    async def resolver(host: str, _port: int) -> list[str]:
+        asked.append(host)
+        return ["10.0.0.1"]
+
+    async def many() -> None:
+        clock = FakeClock()
+        lookups = Lookups(resolver, clock)
+        for number in range(MAX_KNOWN + 10):
+            await lookups.addresses(f"host-{number}", 80)
+            assert len(lookups._known) <= MAX_KNOWN
+        last = f"host-{MAX_KNOWN + 9}"
+        await lookups.addresses(last, 80)
+        assert asked.count(last) == 1
+        clock.advance(1)
+        await lookups.addresses(last, 80)
+        assert asked.count(last) == 2
+
+    asyncio.run(many())
 
 
 @given(st.ip_addresses(v=4))

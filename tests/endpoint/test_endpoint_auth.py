@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
 
 import pytest
@@ -228,3 +229,11 @@ def test_secrets_are_compared_by_compare_digest_only():
         if isinstance(node, ast.Compare)
         and any(isinstance(op, ast.Eq | ast.NotEq) for op in node.ops)
     ]
+
+
+@pytest.mark.parametrize("gate", [Gate(), Gate.of(), Gate.from_env({})], ids=["made", "of", "env"])
+def test_a_gate_without_secrets_lets_nobody_in_and_says_so(gate: Gate):
+    assert gate.fault == auth.NOBODY
+    assert gate.which([b"Bearer "]) is gate.which([b"Bearer " + S]) is None
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        gate.fault = ""

@@ -37,6 +37,16 @@ CANARIES = {
 IN_ENVIRONMENT = (
     "CRON_SECRET", "CRON_SECRET_PREVIOUS", "DJANGO_SECRET_KEY", "SERVICE_TOKEN", "OPENAI_API_KEY",
 )  # fmt: skip
+# Written by somebody into a job's address: part of its definition, and shown nowhere.
+IN_ADDRESSES = {
+    "ADDRESS_TOKEN": "canary-address-token-7d1f",
+    "ADDRESS_SIG": "canary-address-sig-7d1f",
+}
+# Whoever can read these has the definition itself.
+DEFINED_IN = re.compile(
+    r"bytes of (cronbell\.toml|\.cronbell/runlog\.sqlite3.*|saved.*)|rows of runlog_job(version)?"
+    r"|cronbell export (crontab|kubernetes)"
+)
 TOML = """
 allowed_hosts = ["{target}"]
 [jobs]
@@ -44,6 +54,7 @@ echoes = {{ url = "http://{target}/echo", every = "1d" }}
 breaks = {{ url = "http://{target}/breaks", every = "1d" }}
 moved = {{ url = "http://{target}/moved", every = "1d" }}
 gone = {{ url = "http://{target}/hangs-up", every = "1d" }}
+carries = {{ url = "http://{target}/quiet?region=eu&token={token}&X-Sig={sig}", every = "1d" }}
 beats = {{ heartbeat = true, every = "1d" }}
 [jobs.ranks]
 path = "/api/cron/update-rankings"
@@ -55,15 +66,18 @@ every = "1d"
 path = "/api/cron/verify-records"
 every = "1d"
 """
-JOBS = ("echoes", "breaks", "moved", "gone", "ranks", "thinks", "verifies")
+JOBS = ("carries", "echoes", "breaks", "moved", "gone", "ranks", "thinks", "verifies")
 PAGES = (
     "/admin/", "/admin/cron-logs", "/admin/jobs", "/admin/settings", "/admin/records", "/admin/why",
+    "/admin/run-now?job=carries", "/admin/data/runlog/job/",
+    "/admin/why?job=carries&at=12:00",
     "/admin/ping-url?job=beats", "/admin/run-now?job=echoes", "/admin/data/",
     "/admin/data/runlog/run/", "/admin/data/receipts/receipt/", "/api/admin/cron-logs?limit=200",
     "/api/admin/openapi.json", "/api/admin/drains", "/api/admin/cron-logs?limit=x", "/nowhere",
 )  # fmt: skip
 COMMANDS = (
-    "check --json", "plan", "runs --json", "doctor", "pings", "export crontab", "export kubernetes",
+    "check --json", "check", "plan", "plan --json", "jobs --json", "jobs", "runs --json",
+    "doctor", "pings", "export crontab", "export kubernetes",
 )  # fmt: skip
 
 
@@ -162,7 +176,7 @@ def elsewhere() -> Iterator[ScriptedTarget]:
 def test_no_secret_is_anywhere_but_where_it_belongs(up, elsewhere, tmp_path):
     """C07: canaries in every slot, all flows driven, everything searched."""
     service = up(
-        files={"cronbell.toml": TOML.format(target=elsewhere.base_url.removeprefix("http://"))},
+        files={"cronbell.toml": configuration(elsewhere)},
         settings=IDEAS_SETTINGS,
         env={
             **{name: CANARIES[name] for name in IN_ENVIRONMENT},
@@ -182,9 +196,26 @@ def test_no_secret_is_anywhere_but_where_it_belongs(up, elsewhere, tmp_path):
     }
     assert len(found.places) > 40
     assert found.leaks(CANARIES) == []
+    leaks = found.leaks(IN_ADDRESSES)
+    assert [place for _name, place in leaks if not DEFINED_IN.fullmatch(place)] == []
+    assert {name for name, _place in leaks} == set(IN_ADDRESSES), (
+        "the search is for the right thing"
+    )
+    (called,) = elsewhere.requests_to("/quiet")
+    assert all(secret in called.path for secret in IN_ADDRESSES.values()), (
+        "and it is what is called"
+    )
     # The password is printed once, for the person who starts it, and nowhere else.
     assert found.leaks({"password": service.password}) == [("password", "output of up")]
     assert found.places["output of up"].count(service.password.encode()) == 1
+
+
+def configuration(elsewhere: ScriptedTarget) -> str:
+    return TOML.format(
+        target=elsewhere.base_url.removeprefix("http://"),
+        token=IN_ADDRESSES["ADDRESS_TOKEN"],
+        sig=IN_ADDRESSES["ADDRESS_SIG"],
+    )
 
 
 def drive(service, found: Found, elsewhere: ScriptedTarget) -> None:
@@ -202,7 +233,12 @@ def drive(service, found: Found, elsewhere: ScriptedTarget) -> None:
     person = Browser(service.base, found)
     person.sign_in(service.password)
     ends = {job: person.run(job) for job in JOBS}
-    assert ends == dict.fromkeys(JOBS, 500) | {"echoes": 200, "ranks": 200, "verifies": 200}
+    assert ends == dict.fromkeys(JOBS, 500) | {
+        "carries": 200,
+        "echoes": 200,
+        "ranks": 200,
+        "verifies": 200,
+    }
     assert elsewhere.requests_to(model_server.CHAT), "the model was asked"
     for page in PAGES:
         shown = person.ask(page)
@@ -212,6 +248,12 @@ def drive(service, found: Found, elsewhere: ScriptedTarget) -> None:
     assert ids
     for (number,) in ids:
         person.ask(f"/admin/runs/{number}")
+    for number, name in service.query("runlog.sqlite3", "SELECT id, name FROM runlog_job"):
+        page = person.ask(f"/admin/jobs/{number}")
+        stock = person.ask(f"/admin/data/runlog/job/{number}/change/")
+        if name == "carries":
+            assert "/quiet?region=eu&amp;token=[secret]&amp;X-Sig=[secret]" in page
+            assert "/quiet?region=eu&amp;token=[secret]&amp;X-Sig=[secret]" in stock
     person.ask("/api/cron/update-rankings", Authorization=f"Bearer {CANARIES['CRON_SECRET']}")
 
 

@@ -151,13 +151,31 @@ def check_slow_clients(port: int) -> None:
     with (
         held(port, IDLE, b""),
         held(port, IDLE, began),
-        held(port, 40, began + b"Content-Length: 1000000000\r\n\r\nusername="),
+        # Twice as many as there are threads, of either kind.
+        held(port, 48, began + b"Content-Length: 1000000000\r\n\r\nusername="),
+        held(port, 48, began + b"Content-Length: 1000\r\n\r\nusername="),
     ):
         for _ in range(3):
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/admin/login", timeout=20) as page:
                 assert page.status == 200
+        turned_away = exchange(
+            port, LOCAL, b"Content-Length: 3", method=b"POST", target=b"/admin/login"
+        )
+        assert status(turned_away) == 503
+        assert re.search(rb"(?im)^retry-after: 5\r$", turned_away)
+        assert re.search(rb"(?im)^x-content-type-options: nosniff\r$", turned_away)
     wait_until(
         lambda: status(exchange(port, LOCAL, target=b"/admin/login")) == 200,
         20,
         what="the pages, after the slow ones left",
     )
+    wait_until(
+        lambda: status(sign_in(port)) == 403,
+        20,
+        what="forms (this one without a token), after the slow ones left",
+    )
+
+
+def sign_in(port: int) -> bytes:
+    head = (LOCAL, b"Content-Type: application/x-www-form-urlencoded", b"Content-Length: 0")
+    return exchange(port, *head, method=b"POST", target=b"/admin/login")

@@ -85,7 +85,7 @@ def test_wait_until_gives_the_answer_and_fails_within_its_time():
 
 def test_a_process_is_captured_and_ended_by_its_id(process):
     started = process(sys.executable, "-c", f"print('up', flush=True); {SLEEPER}")
-    assert started.wait_for("up") == "up\n"
+    assert started.wait_for("up\n") == "up\n"
     assert processes.alive(started.pid)
     started.end()
     assert not started.running

@@ -39,10 +39,12 @@ def test_every_page_is_listed_and_every_reader_finds_them(reference):
 
 
 def test_every_key_a_job_may_have_is_in_the_settings(reference):
-    from cronbell.config import values
+    from cronbell.config import alert_keys, values
 
     page = source.text(reference.FOLDER / "settings.md")
     keys = {*values.SHARED_KEYS, *values.JOB_KEYS, *values.RETRY_KEYS}
+    keys |= {*alert_keys.TOP_KEYS, *alert_keys.JOB_KEYS, *alert_keys.CHANNEL_KEYS}
+    keys |= {key for own in alert_keys.OWN_KEYS.values() for key in own}
     assert not [key for key in keys if f"| `{key}` | " not in page]
     assert "Overlap.SKIP" not in page
     assert "object at" not in page

@@ -19,7 +19,7 @@ from tests.support import store
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.runlog.models import Runner
 from cronbell.server import health, healthz
-from cronbell.server.health import Check, Watch, troubles, watch
+from cronbell.server.health import Check, Watch, troubles, troubles_of_runner, watch
 from cronbell.testing import FakeClock
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "runlog"])
@@ -209,7 +209,53 @@ def test_live_says_that_the_process_answers_whatever_ails(monkeypatch):
     assert (answer.status_code, answer.json()) == (200, {"ok": True})
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/healthz/live"])
+def test_ready_looks_at_what_the_web_process_itself_needs():
+    """No runner is alive: that is no fault of a container that is the web part alone."""
+    assert ask().status_code == 503
+    answer = ask("/healthz/ready")
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store")
+    assert answer.json() == {"ok": True, "checks": {"database": True, "disk": True}}
+
+
+@pytest.mark.parametrize("check", ["database", "disk"])
+def test_ready_says_what_ails_the_web_process(check, monkeypatch, tmp_path, settings):
+    if check == "database":
+        monkeypatch.setattr(health, "write_fault", lambda _alias, _clock: "disk I/O error")
+    else:
+        settings.CRONBELL_DATA_DIR = tmp_path / "gone"
+    answer = ask("/healthz/ready")
+    assert (answer.status_code, answer.json()["ok"]) == (503, False)
+    assert [name for name, fine in answer.json()["checks"].items() if not fine] == [check]
+
+
+def test_a_machine_s_own_runner_is_asked_for_and_no_other(runner):
+    def ailing(host: str) -> list[Check]:
+        return [one.check for one in troubles_of_runner(SYSTEM_CLOCK, Path.cwd(), host)]
+
+    assert ailing("h") == []
+    assert ailing("elsewhere") == [Check.RUNNER]
+    Runner.objects.create(
+        id="r2", host="elsewhere", pid=1, version="0", started_at=SYSTEM_CLOCK.now(),
+        seen_at=SYSTEM_CLOCK.now() - timedelta(minutes=1),
+    )  # fmt: skip
+    assert ailing("elsewhere") == [Check.RUNNER]
+    # Another machine's clock is that machine's trouble.
+    Runner.objects.filter(pk="r2").update(seen_at=SYSTEM_CLOCK.now(), clock_ahead=9_000_000)
+    assert wrong() == {Check.CLOCK}
+    assert ailing("h") == []
+
+
+def test_a_machine_s_own_clock_and_databases_are_looked_at(runner, monkeypatch):
+    nine_ahead = FakeClock(SYSTEM_CLOCK.now() + timedelta(seconds=9))
+    (trouble,) = troubles_of_runner(nine_ahead, Path.cwd(), "h")
+    assert trouble.check is Check.CLOCK
+    assert "ahead of the database" in trouble.detail
+    monkeypatch.setattr(health, "write_fault", lambda _alias, _clock: "disk I/O error")
+    found = troubles_of_runner(SYSTEM_CLOCK, Path.cwd() / "gone", "h")
+    assert [one.check for one in found] == [Check.DATABASE, Check.DATABASE, Check.DISK]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/healthz/ready", "/healthz/live"])
 @pytest.mark.parametrize("method", ["post", "put", "delete", "patch", "options"])
 def test_other_methods_are_refused(path, method):
     answer = getattr(Client(), method)(path)

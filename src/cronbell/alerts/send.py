@@ -40,7 +40,7 @@ async def send(dispatcher: Dispatcher, alerts: Alerts, one: Delivery, clock: Clo
         return Result(sent=False, http_status=410, reason="channel_removed")
     try:
         if channel.type is ChannelType.EMAIL:
-            return await asyncio.to_thread(mail.post, channel, one, clock)
+            return await _mail(dispatcher, channel, one, clock)
         url = url_of(channel)
         headers, body = (
             _webhook(channel, one, clock) if channel.type is ChannelType.WEBHOOK else _slack(one)
@@ -52,6 +52,13 @@ async def send(dispatcher: Dispatcher, alerts: Alerts, one: Delivery, clock: Clo
     except Exception as error:
         log.exception("a message to %s failed unexpectedly", channel.name)
         return Result(sent=False, reason="mail", data={"error": type(error).__name__})
+
+
+async def _mail(dispatcher: Dispatcher, channel: Channel, one: Delivery, clock: Clock) -> Result:
+    found = await dispatcher.find(channel.smtp, timeout=SECONDS)
+    if isinstance(found, Outcome):
+        return _result(found)
+    return await asyncio.to_thread(mail.post, channel, one, clock, found)
 
 
 def _webhook(

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cronbell.addresses import shown_address
 from cronbell.cli.output import print_json, print_table
 from cronbell.clock import SYSTEM_CLOCK, from_micros, iso, to_micros
 from cronbell.config.advice import PLANS
@@ -91,8 +92,8 @@ def _fault(fault: Fault) -> dict[str, Any]:
 def _job(job: JobSpec, now: int) -> dict[str, Any]:
     return {
         "name": job.name,
-        "path": job.path,
-        "url": job.url,
+        "path": shown_address(job.path),
+        "url": shown_address(job.url),
         "schedule": job.schedule,
         "dialect": job.dialect.value,
         "timezone": job.timezone,

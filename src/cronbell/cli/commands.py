@@ -13,6 +13,7 @@ from cronbell.cli.cancel import cancel
 from cronbell.cli.check import check
 from cronbell.cli.doctor import doctor
 from cronbell.cli.export_jobs import export_jobs
+from cronbell.cli.health import health
 from cronbell.cli.import_jobs import app as import_app
 from cronbell.cli.jobs import jobs
 from cronbell.cli.password import password
@@ -61,6 +62,7 @@ app.command("password")(password)
 app.add_typer(tokens_app, name="tokens")
 app.add_typer(alerts_app, name="alerts")
 app.command("doctor")(doctor)
+app.command("health")(health)
 app.command("backup")(backup)
 app.command("restore")(restore)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cronbell.addresses import shown_address
 from cronbell.cli.output import print_json, print_table
 from cronbell.cli.setting_up import DataOption, JsonOption, open_run_log
 
@@ -20,7 +21,7 @@ def jobs(json: JsonOption = False, data: DataOption = None) -> None:
     facts = [
         {
             "name": line.job.name,
-            "path": line.job.path,
+            "path": shown_address(line.job.path),
             "schedule": line.job.schedule,
             "timezone": line.job.timezone,
             "method": line.job.method,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cronbell.addresses import shown_address
 from cronbell.cli.output import print_json
 from cronbell.cli.setting_up import DataOption, JsonOption, open_run_log
 from cronbell.cli.up import VERCEL_JSON, config_files
@@ -136,7 +137,7 @@ def as_dict(difference: Difference, retention: Changes, alerts: Changes) -> dict
             {
                 "name": change.name,
                 "fields": {
-                    field: {"before": before, "after": after}
+                    field: {"before": _shown(field, before), "after": _shown(field, after)}
                     for field, (before, after) in change.fields.items()
                 },
             }
@@ -154,12 +155,17 @@ def as_dict(difference: Difference, retention: Changes, alerts: Changes) -> dict
     }
 
 
+def _shown(field: str, value: Any) -> Any:
+    """Return a value as it may be shown; a secret that alone has changed is seen to have."""
+    return shown_address(value) if field in {"path", "url"} and isinstance(value, str) else value
+
+
 def _print(difference: Difference, retention: Changes, alerts: Changes) -> None:
     lines = [f"+ {name}" for name in difference.added]
     for change in difference.changed:
         lines.append(f"~ {change.name}")
         lines += [
-            f"    {field}: {before!r} → {after!r}"
+            f"    {field}: {_shown(field, before)!r} → {_shown(field, after)!r}"
             for field, (before, after) in change.fields.items()
         ]
     lines += [f"- {name}  (its history is kept)" for name in difference.removed]

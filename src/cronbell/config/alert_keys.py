@@ -137,7 +137,7 @@ JOB_KEYS: dict[str, Reader] = {
     "enabled": flag,
     "channels": _list_of(re.compile(r"[^\x00-\x1f]{1,200}"), "channels", '"operations"'),
 }
-_SHARED: dict[str, Reader] = {
+CHANNEL_KEYS: dict[str, Reader] = {
     "type": member(ChannelType),
     "on": _words([str(event) for event in EVENTS]),
     "jobs": _list_of(_PATTERN, "names of jobs", '"digest", "billing-*"'),
@@ -146,7 +146,7 @@ _SHARED: dict[str, Reader] = {
     "digest": seconds(0, DAY),
     "remind": _remind,
 }
-_OWN: dict[ChannelType, dict[str, Reader]] = {
+OWN_KEYS: dict[ChannelType, dict[str, Reader]] = {
     ChannelType.WEBHOOK: {"url": _address_or_reference, "secret": _references},
     ChannelType.SLACK: {"url": reference},
     ChannelType.EMAIL: {
@@ -158,12 +158,12 @@ _OWN: dict[ChannelType, dict[str, Reader]] = {
         "to": _list_of(_ADDRESS, "addresses", '"team@example.com"'),
     },
 }
-_REQUIRED = {
+REQUIRED_KEYS = {
     ChannelType.WEBHOOK: ("url", "secret"),
     ChannelType.SLACK: ("url",),
     ChannelType.EMAIL: ("smtp", "from", "to"),
 }
-_TOP: dict[str, Reader] = {
+TOP_KEYS: dict[str, Reader] = {
     **RULE_KEYS,
     "runner_down": seconds(30, DAY),
     "link": _link,
@@ -189,7 +189,7 @@ def read_alerts(source: Source, value: Any, jobs: Mapping[str, Mapping[str, Any]
     tables = value.get("channels", {}) if isinstance(value, dict) else {}
     rest = value if not isinstance(value, dict) else {k: v for k, v in value.items()
                                                       if k != "channels"}  # fmt: skip
-    top = _keys(source, place, rest, _TOP, also=("channels",))
+    top = _keys(source, place, rest, TOP_KEYS, also=("channels",))
     channels: dict[str, Channel] = {}
     if not isinstance(tables, dict) or len(tables) > _MOST_CHANNELS:
         source.error(
@@ -254,12 +254,12 @@ def _channel(source: Source, place: Place, name: str, value: Any) -> Channel | N
         words = ", ".join(f'"{word}"' for word in ChannelType)
         source.error(place, f"the channel `{name}` needs a `type`", f"write type = one of {words}")
         return None
-    type_ = _keys(source, place, {"type": value["type"]}, _SHARED).get("type")
+    type_ = _keys(source, place, {"type": value["type"]}, CHANNEL_KEYS).get("type")
     if type_ is None:
         return None
     plain = {key: each for key, each in value.items() if key != "quiet"}
-    read = _keys(source, place, plain, _SHARED | _OWN[type_], also=("quiet",))
-    for key in _REQUIRED[type_]:
+    read = _keys(source, place, plain, CHANNEL_KEYS | OWN_KEYS[type_], also=("quiet",))
+    for key in REQUIRED_KEYS[type_]:
         if key not in value:
             source.error(place, f"the channel `{name}` needs `{key}`", f"add {key} = …")
     if ("username" in value) != ("password" in value):

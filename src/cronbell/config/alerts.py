@@ -47,14 +47,14 @@ class Rule:
     """When a job is worth an alert.
 
     Attributes:
-        enabled: whether it ever is.
+        enabled: whether it ever is worth one.
         after: failures in a row.
         partial: whether a run that ended ``partial`` is a failure; if not, it is a success.
         late: seconds a run may begin after it was due.
-        too_long: seconds a run may go on; None: twice what nineteen in twenty take, and at least
+        too_long: seconds a run may go on; unset: twice what nineteen in twenty take, and at least
             a minute more.
-        backlog: from so many pending on a backlog that grows is told; None: never.
-        channels: only these; None: every channel that takes this job.
+        backlog: from so many pending on a backlog that grows is told; unset: never.
+        channels: only these are told; unset: every channel that takes this job.
     """
 
     enabled: bool = True
@@ -76,16 +76,16 @@ class Channel:
         on: the conditions told there, and ``recovered``.
         jobs: patterns of job names (``*`` matches anything); runners are told wherever ``on`` says.
         quiet: windows in which nothing is sent; what happens meanwhile is told afterwards.
-        timezone: of those windows, and of the times in messages.
-        language: of messages; empty for the service's.
+        timezone: of the quiet windows, and of the times in messages.
+        language: of messages; unset: the service's.
         digest: seconds for which a message waits for others to go with it.
-        remind: seconds between reminders of what lasts; None for none.
-        url: of a webhook, or the name of what holds it (``env:NAME``, ``file:PATH``).
+        remind: seconds between reminders of what lasts; "never" for none.
+        url: the address of a webhook, or the name of what holds it (``env:NAME``, ``file:PATH``).
         secret: names of what holds a webhook's signing secrets, the current one first.
         smtp: ``host:port`` of a mail server.
         tls: ``starttls``, ``tls`` or ``none``.
-        username: at the mail server; empty for none.
-        password: the name of what holds its password; empty for none.
+        username: at the mail server, where it asks for one.
+        password: the name of what holds the password for it.
         sender: the address mail comes from.
         to: the addresses it goes to.
     """

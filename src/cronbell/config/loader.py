@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from cronbell.addresses import has_secret
 from cronbell.config import toml, vercel_json
 from cronbell.config.alert_keys import check_hosts
 from cronbell.config.alerts import NO_ALERTS, Alerts
@@ -368,7 +369,24 @@ class _Loading:
             )
             return
         values["deadline"] = deadline
+        if "?" in base["path"] and has_secret(base["path"]):
+            self.warn_of_secret(place, settings, entry)
         self.jobs.append(JobSpec(name=name, retry=policy, **values))
+
+    def warn_of_secret(
+        self, place: Place, settings: Mapping[str, Any], entry: Entry | None
+    ) -> None:
+        """Say that a secret in an address is kept and exported as part of it."""
+        message = (
+            "a secret is in the address: pages and logs mask it, but the run log, its backups, "
+            "`cronbell export` and the target's own log have it"
+        )
+        hint = "have the endpoint ask for CRON_SECRET, which is sent in a header"
+        if entry is not None and self.crons is not None:
+            self.crons.source.warn((*entry.place, "path"), message, hint)
+        elif self.settings is not None:
+            key = "path" if "path" in settings else "url"
+            self.settings.source.warn((*place, key), message, hint)
 
     def where(
         self, place: Place, settings: Mapping[str, Any], key: str, within: Place = ()

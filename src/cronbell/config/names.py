@@ -21,6 +21,8 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 
+from cronbell.addresses import shown_address
+
 LONGEST_NAME = 120
 _DIGITS = 6
 _ALL_DIGITS = 32
@@ -76,7 +78,7 @@ def _name(path: str, schedule: str | None, form: int) -> str:
         name = _last_segment(target)
     else:
         parts = [cleaned for segment in target.split("/") if (cleaned := _clean(segment))]
-        if form > 1 and (cleaned := _clean(query)):
+        if form > 1 and (cleaned := _clean(_query_shown(query))):
             parts.append(cleaned)
         name = "-".join(parts)
     digits = _ALL_DIGITS if form == _FORMS - 1 else _DIGITS
@@ -84,6 +86,11 @@ def _name(path: str, schedule: str | None, form: int) -> str:
     if schedule is not None:
         ending += f"-{_hash(schedule)[:digits]}"
     return shortened(name or _ROOT, LONGEST_NAME - len(ending)) + ending
+
+
+def _query_shown(query: str) -> str:
+    # A name is on every page and in every log.
+    return shown_address(f"?{query}")
 
 
 def _last_segment(target: str) -> str:

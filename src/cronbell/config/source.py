@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cronbell.addresses import shown_address
 from cronbell.domain import Fault
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -133,7 +134,11 @@ def key_text(place: Place) -> str:
 
 
 def printable(text: str, most: int = 80) -> str:
-    """Return text fit for one line of a message: cut, and with nothing that moves a cursor."""
+    """Return text fit for one line of a message.
+
+    Cut, with nothing that moves a cursor, and without the secrets of an address.
+    """
+    text = shown_address(text)
     cut = text if len(text) <= most else text[:most] + "…"
     return "".join(
         character if character.isprintable() else ascii(character)[1:-1] for character in cut

@@ -5,6 +5,7 @@ Every list is bounded: no full counts, no facets, search by number or the beginn
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from django.forms.utils import pretty_name
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
+from cronbell.addresses import shown_address
 from cronbell.runlog.models import Attempt, Item, Job, LogLine, Run, Runner
 
 if TYPE_CHECKING:
@@ -111,12 +113,29 @@ class JobAdmin(ReadOnlyAdmin):
         "schedule",
         "timezone",
         "method",
-        "path",
+        "address",
         "enabled",
         moment("removed_at"),
     )
     list_filter = ("enabled", "timezone")
     search_fields = ("name",)
+    # Shown as below: a definition may have a secret in its address.
+    exclude = ("path", "spec")
+    readonly_fields = ("address", "definition")
+
+    @admin.display(description="path")
+    def address(self, job: Job) -> str:
+        """Return the job's path."""
+        return shown_address(job.path)
+
+    @admin.display(description="spec")
+    def definition(self, job: Job) -> str:
+        """Return the job's definition as JSON."""
+        shown = {
+            key: shown_address(value) if key in {"path", "url"} else value
+            for key, value in job.spec.items()
+        }
+        return json.dumps(shown, ensure_ascii=False)
 
     def by_text(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         """Find jobs whose name begins so."""

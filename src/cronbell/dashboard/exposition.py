@@ -21,16 +21,23 @@ class Family:
         name: without the endings of a histogram's samples.
         kind: ``counter``, ``gauge`` or ``histogram``.
         help: one sentence.
+        labels: names of the labels of each sample; None: any.
         samples: ending of the name, labels and value.
     """
 
     name: str
     kind: str
     help: str
+    labels: tuple[str, ...] | None = None
     samples: list[tuple[str, Labels, float]] = field(default_factory=list)
 
     def add(self, value: float, /, **labels: str) -> None:
-        """Add a sample."""
+        """Add a sample.
+
+        Raises:
+            ValueError: it has other labels than the metric.
+        """
+        self._check(labels)
         self.samples.append(("", labels, value))
 
     def add_histogram(
@@ -43,12 +50,20 @@ class Family:
             total: how many there are.
             added_up: what they add up to.
             labels: of every sample.
+
+        Raises:
+            ValueError: it has other labels than the metric.
         """
+        self._check(labels)
         for bound, count in buckets:
             self.samples.append(("_bucket", {**labels, "le": bound}, count))
         self.samples.append(("_bucket", {**labels, "le": "+Inf"}, total))
         self.samples.append(("_sum", labels, added_up))
         self.samples.append(("_count", labels, total))
+
+    def _check(self, labels: Labels) -> None:
+        if self.labels is not None and tuple(labels) != self.labels:
+            raise ValueError(f"{self.name} has the labels {self.labels}, not {tuple(labels)}")
 
 
 def text_of(families: Sequence[Family]) -> str:

@@ -1,26 +1,31 @@
 """``/metrics`` for Prometheus: what the run log says, whichever process is asked.
 
 Nothing is counted in memory: with several web processes and runners each would know a part only,
-and all would forget at a restart. Who may read: an administrator's session, or whoever sends
-``CRONBELL_METRICS_TOKEN`` as a bearer token; without that variable the session alone.
+and all would forget at a restart. Who may read: whoever may look at everything, by a session or an
+API token, as in the API; and whoever sends ``CRONBELL_METRICS_TOKEN`` as a bearer token.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from http import HTTPStatus
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
+from ninja.errors import HttpError
 
 from cronbell import __version__
 from cronbell.clock import SYSTEM_CLOCK
-from cronbell.dashboard.access import is_admin
+from cronbell.dashboard.access import may_see
 from cronbell.dashboard.answers import wrong_method
+from cronbell.dashboard.api_access import TokenAccess
 from cronbell.dashboard.exposition import CONTENT_TYPE, Family, text_of
+from cronbell.dashboard.metric_names import MOST_BACKLOG, MOST_JOBS, family
+from cronbell.dashboard.scopes import Scope
 from cronbell.drain import ledger
 from cronbell.drain.budget import COLUMNS, FINE
 from cronbell.drain.drain import Drain
@@ -33,9 +38,6 @@ from cronbell.states import FINAL
 
 MICROS = 1_000_000
 METHODS = ("GET", "HEAD")
-# Each job has some sixty series: more jobs than this would make a page of many megabytes.
-MOST_JOBS = 500
-MOST_BACKLOG = 10_000
 # One bound in eight of the roll-ups', from a millisecond up: four times the one before.
 PROMETHEUS_BOUNDS = tuple(enumerate(BOUNDS))[::8]
 STATUSES = sorted(status.value for status in FINAL)
@@ -61,20 +63,35 @@ def gate() -> Gate:
 
 def _refuse(request: HttpRequest) -> HttpResponse | None:
     if "HTTP_AUTHORIZATION" in request.META:
-        given = request.META["HTTP_AUTHORIZATION"].encode("utf-8", "surrogatepass")
-        if gate().which([given]) is not None:
-            return None
-    elif is_admin(request.user):
+        return _refuse_bearer(request)
+    if may_see(request.user):
         return None
-    elif request.user.is_authenticated:
+    if request.user.is_authenticated:
         return JsonResponse({"error": _("Only administrators may do this.")}, status=403)
-    words = _("Sign in first, or send CRONBELL_METRICS_TOKEN as a bearer token.")
+    return _unknown(_("Sign in first, or send CRONBELL_METRICS_TOKEN or an API token."))
+
+
+def _refuse_bearer(request: HttpRequest) -> HttpResponse | None:
+    """Judge a call that shows a token by it alone: a session beside it does not help."""
+    given = request.META["HTTP_AUTHORIZATION"].encode("utf-8", "surrogatepass")
+    if gate().which([given]) is not None:
+        return None
+    try:
+        token = TokenAccess(Scope.READ)(request)
+    except HttpError as error:
+        if error.status_code == HTTPStatus.UNAUTHORIZED:
+            return _unknown(error.message)
+        return JsonResponse({"error": error.message}, status=error.status_code)
+    return None if token else _unknown(_("Send the token as `Authorization: Bearer TOKEN`."))
+
+
+def _unknown(words: str) -> HttpResponse:
     return JsonResponse({"error": words}, status=401, headers={"WWW-Authenticate": "Bearer"})
 
 
 def families(now: datetime) -> Iterator[Family]:
     """Yield every metric, as of now."""
-    build = Family("cronbell_build_info", "gauge", "The version that answers; always 1.")
+    build = family("cronbell_build_info")
     build.add(1, version=__version__)
     yield build
     seen = gauges(now, MOST_JOBS)
@@ -88,42 +105,30 @@ def families(now: datetime) -> Iterator[Family]:
 
 def _all_runs(counted: Everything) -> Iterator[Family]:
     totals = _of(counted, ALL_JOBS)
-    runs = Family(
-        "cronbell_runs_total",
-        "counter",
-        "Runs that ended, by status, of all jobs, removed ones too; dry runs are left out.",
-    )
+    runs = family("cronbell_runs_total")
     for status in STATUSES:
         runs.add(totals.get(status, Total()).runs, status=status)
     yield runs
     whole = _added_up(totals)
-    retries = Family("cronbell_retries_total", "counter", "Attempts after the first of a run.")
+    retries = family("cronbell_retries_total")
     retries.add(whole.retries)
-    items = Family("cronbell_items_total", "counter", "Records handled in runs that ended.")
+    items = family("cronbell_items_total")
     items.add(whole.items_total - whole.items_failed, ok="true")
     items.add(whole.items_failed, ok="false")
-    duration = Family(
-        "cronbell_run_duration_seconds", "histogram", "From the first request to the run's end."
-    )
+    duration = family("cronbell_run_duration_seconds")
     _add_durations(duration, whole)
-    lateness = Family(
-        "cronbell_run_lateness_seconds", "histogram", "From a fire's instant to its first request."
-    )
+    lateness = family("cronbell_run_lateness_seconds")
     _add_latenesses(lateness, whole)
-    behind = Family(
-        "cronbell_totals_behind",
-        "gauge",
-        "1 while more runs have ended than could be counted yet: start a runner.",
-    )
+    behind = family("cronbell_totals_behind")
     behind.add(counted.left_out)
     yield from (retries, items, duration, lateness, behind)
 
 
 def _runs_by_job(counted: Everything, named: Sequence[tuple[int, str]]) -> Iterator[Family]:
-    runs = Family("cronbell_job_runs_total", "counter", "Runs of a job that ended, by status.")
-    retries = Family("cronbell_job_retries_total", "counter", "Attempts after the first, by job.")
-    duration = Family("cronbell_job_duration_seconds", "histogram", "How long a job's runs took.")
-    lateness = Family("cronbell_job_lateness_seconds", "histogram", "How late a job's runs began.")
+    runs = family("cronbell_job_runs_total")
+    retries = family("cronbell_job_retries_total")
+    duration = family("cronbell_job_duration_seconds")
+    lateness = family("cronbell_job_lateness_seconds")
     for number, name in named:
         totals = _of(counted, number)
         for status in STATUSES:
@@ -136,67 +141,39 @@ def _runs_by_job(counted: Everything, named: Sequence[tuple[int, str]]) -> Itera
 
 
 def _at_work(seen: Gauges, now: datetime) -> Iterator[Family]:
-    jobs = Family("cronbell_jobs", "gauge", "Jobs of the configuration in force.")
+    jobs = family("cronbell_jobs")
     jobs.add(seen.jobs)
-    left = Family(
-        "cronbell_jobs_left_out",
-        "gauge",
-        f"Jobs without series of their own: only the {MOST_JOBS} oldest have them.",
-    )
+    left = family("cronbell_jobs_left_out")
     left.add(seen.jobs - len(seen.named))
-    active = Family("cronbell_runs_active", "gauge", "Runs that wait (pending) or go on (running).")
+    active = family("cronbell_runs_active")
     for status, number in seen.active.items():
         active.add(number, status=status)
-    waiting = Family(
-        "cronbell_pending_oldest_seconds",
-        "gauge",
-        "How long the run waits that any runner might have taken first; 0 for none.",
-    )
+    waiting = family("cronbell_pending_oldest_seconds")
     waiting.add(_seconds(seen.waiting_since, now))
     yield from (jobs, left, active, waiting)
 
 
 def _runners(seen: Gauges, now: datetime) -> Iterator[Family]:
-    alive = Family("cronbell_runners_alive", "gauge", "Runners seen within the last 15 seconds.")
+    alive = family("cronbell_runners_alive")
     alive.add(len(seen.runners))
-    age = Family(
-        "cronbell_runner_last_seen_seconds",
-        "gauge",
-        "How long ago any runner was seen; absent where none ever was.",
-    )
+    age = family("cronbell_runner_last_seen_seconds")
     if seen.runner_seen_at is not None:
         age.add(_seconds(seen.runner_seen_at, now))
-    lag = Family(
-        "cronbell_scheduling_lag_seconds",
-        "gauge",
-        "How long the earliest fire had been due without a row, when its runner was last seen.",
-    )
-    apart = Family(
-        "cronbell_clock_apart_seconds", "gauge", "A runner's clock and the database's, at most."
-    )
+    lag = family("cronbell_scheduling_lag_seconds")
+    apart = family("cronbell_clock_apart_seconds")
     if seen.runners:
         lag.add(max(runner.behind for runner in seen.runners) / MICROS)
         apart.add(max(abs(runner.clock_ahead) for runner in seen.runners) / MICROS)
-    fault = Family(
-        "cronbell_configuration_fault",
-        "gauge",
-        "1 while a changed configuration file is at fault and was not taken over.",
-    )
+    fault = family("cronbell_configuration_fault")
     fault.add(any(runner.config_fault for runner in seen.runners))
     yield from (alive, age, lag, apart, fault)
 
 
 def _drains(now: datetime) -> Iterator[Family]:
-    records = Family(
-        "cronbell_drain_records",
-        "gauge",
-        f"A drain's records: pending, in_progress, dead; counted to {MOST_BACKLOG}.",
-    )
-    oldest = Family(
-        "cronbell_drain_oldest_seconds", "gauge", "How long a drain's oldest pending record waits."
-    )
-    used = Family("cronbell_drain_budget_used", "gauge", "What a drain used today (UTC).")
-    limit = Family("cronbell_drain_budget_limit", "gauge", "What a drain may use in a day.")
+    records = family("cronbell_drain_records")
+    oldest = family("cronbell_drain_oldest_seconds")
+    used = family("cronbell_drain_budget_used")
+    limit = family("cronbell_drain_budget_limit")
     for name, (_job, drain) in drains().items():
         standing = ledger.standing(drain, now=now, most=MOST_BACKLOG)
         backlog = standing.backlog

@@ -1,4 +1,4 @@
-"""The request a run sends, built by the very code that sends it; only the secret is masked."""
+"""The request a run sends, built by the very code that sends it; only secrets are masked."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import os
 from collections.abc import Mapping
 from datetime import datetime
 
+import msgspec
+
+from cronbell.addresses import shown_address
 from cronbell.dispatch.request import AttemptCall, Request, build_request, in_order
 from cronbell.runlog.jobs import spec_of
 from cronbell.runlog.models import Job
@@ -43,4 +46,6 @@ def preview(
         parameters=in_order(parameters or {}),
     )
     # Where no secret is set none is sent, and the page must not pretend otherwise.
-    return build_request(spec_of(job), call, secret=MASK if os.environ.get("CRON_SECRET") else None)
+    secret = MASK if os.environ.get("CRON_SECRET") else None
+    request = build_request(spec_of(job), call, secret=secret)
+    return msgspec.structs.replace(request, url=shown_address(request.url))

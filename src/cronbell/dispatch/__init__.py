@@ -12,7 +12,7 @@ log, decides about retries, or knows Django: a failure is a value that the engin
     dispatcher.py  the walk through them
 """
 
-from cronbell.dispatch.dispatcher import Dispatcher
+from cronbell.dispatch.dispatcher import Dispatcher, Found
 from cronbell.dispatch.egress import Reach
 from cronbell.dispatch.request import AttemptCall, BadRequestError, Request, build_request
 from cronbell.dispatch.retry import retry_delay
@@ -23,6 +23,7 @@ __all__ = [
     "BadRequestError",
     "Dispatcher",
     "Failure",
+    "Found",
     "PyreqwestTransport",
     "Reach",
     "Request",

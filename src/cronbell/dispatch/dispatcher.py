@@ -46,6 +46,20 @@ TOO_LATE = Outcome(
 )
 
 
+class Found(msgspec.Struct, frozen=True, gc=False):
+    """A server, and the addresses at which it may be connected to.
+
+    Attributes:
+        host: its name, which its certificate must bear.
+        port: of it.
+        addresses: at least one, in the order in which they are to be tried.
+    """
+
+    host: str
+    port: int
+    addresses: tuple[str, ...]
+
+
 class Dispatcher:
     """Calls endpoints.
 
@@ -175,6 +189,29 @@ class Dispatcher:
         return outcome_of(
             received, authority=origin.authority, timeout=timeout, now=self._clock.now
         )
+
+    async def find(self, server: str, *, timeout: float) -> Found | Outcome:  # noqa: ASYNC109
+        """Return where a server that is not called by HTTP may be connected to, or why not.
+
+        The same rules as for calls: its host must be allowed, and of its addresses only those are
+        returned that a call might go to. Connect to one of them; a second lookup could give
+        another answer.
+
+        Args:
+            server: ``host:port``.
+            timeout: seconds for the lookup.
+        """
+        try:
+            host, port = parse_allowed(server)
+        except BadRequestError as error:
+            return refused(Reason.BAD_REQUEST, error=str(error))
+        if port is None or not {(host, None), (host, port)} & self._allowed:
+            return refused(Reason.HOST_NOT_ALLOWED, host=server)
+        reach = Reach.DIRECT if host in self._direct else Reach.ALLOWED
+        found = await self._transport.addresses(host, port, timeout=timeout, reach=reach)
+        if isinstance(found, Failure):
+            return outcome_of(found, authority=server, timeout=timeout, now=self._clock.now)
+        return Found(host, port, tuple(found))
 
     def warm(self, specs: Iterable[JobSpec]) -> None:
         """Check and assemble jobs' requests ahead, so that a herd finds them ready."""

@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from cronbell.addresses import shown_address
 from cronbell.clock import iso
 from cronbell.domain import JobSpec
 from cronbell.errors import CronbellError
@@ -225,7 +226,8 @@ def canonical_url(url: str) -> tuple[str, Origin]:
 
 
 def _rewritten_url(url: str) -> tuple[str, Origin]:
-    shown = url if len(url) <= MAX_URL else f"{url[:100]}…"
+    shown = shown_address(url[: MAX_URL + 1])
+    shown = shown if len(url) <= MAX_URL else f"{shown[:100]}…"
     if len(url) > MAX_URL:
         raise BadRequestError(f"the URL {shown!r} is too long", hint=f"at most {MAX_URL}")
     if _CONTROL.search(url):

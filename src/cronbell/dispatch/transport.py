@@ -103,6 +103,20 @@ class Transport(Protocol):
         """
         ...
 
+    async def addresses(
+        self,
+        host: str,
+        port: int,
+        *,
+        timeout: float,  # noqa: ASYNC109
+        reach: Reach,
+    ) -> list[str] | Failure:
+        """Look a host up and return what of it may be called, at least one address.
+
+        For what is not HTTP: whoever connects must connect to one of these, and look up nothing.
+        """
+        ...
+
     async def close(self) -> None:
         """Close; a call in flight ends as a ``Failure`` or by its timeout."""
         ...
@@ -177,18 +191,9 @@ class PyreqwestTransport:
             return CLOSED
         host, port = request.origin.host, request.origin.port
         until = self._clock.monotonic() + timeout
-        try:
-            async with asyncio.timeout(timeout):
-                found = [host] if is_address(host) else await self._lookups.addresses(host, port)
-        except TimeoutError:
-            return Failure(Reason.TIMEOUT)
-        except (OSError, UnicodeError) as error:
-            return Failure(Reason.DNS, str(error))
-        refused = {address: refusal(address, reach, port) for address in found}
-        good = [address for address, why in refused.items() if not why]
-        if not good:
-            told = ", ".join(f"{address} ({why})" for address, why in refused.items())
-            return Failure(Reason.ADDRESS_NOT_ALLOWED, told)
+        good = await self.addresses(host, port, timeout=timeout, reach=reach)
+        if isinstance(good, Failure):
+            return good
         # One that was called before goes first: its connections may still stand.
         good.sort(key=lambda address: (host, port, address) not in self._pinned)
         received: Response | Failure = Failure(Reason.TIMEOUT)
@@ -201,6 +206,29 @@ class PyreqwestTransport:
             if not (isinstance(received, Failure) and received.reason is Reason.CONNECT):
                 break
         return received
+
+    async def addresses(
+        self,
+        host: str,
+        port: int,
+        *,
+        timeout: float,  # noqa: ASYNC109
+        reach: Reach,
+    ) -> list[str] | Failure:
+        """Look a host up and judge what came; see ``Transport``."""
+        try:
+            async with asyncio.timeout(timeout):
+                found = [host] if is_address(host) else await self._lookups.addresses(host, port)
+        except TimeoutError:
+            return Failure(Reason.TIMEOUT)
+        except (OSError, UnicodeError) as error:
+            return Failure(Reason.DNS, str(error))
+        refused = {address: refusal(address, reach, port) for address in found}
+        good = [address for address, why in refused.items() if not why]
+        if not good:
+            told = ", ".join(f"{address} ({why})" for address, why in refused.items())
+            return Failure(Reason.ADDRESS_NOT_ALLOWED, told)
+        return good
 
     def _client_for(self, host: str, port: int, address: str) -> Client:
         """Return a client to which the name has this one address; TLS still asks for the name."""

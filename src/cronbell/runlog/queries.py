@@ -205,12 +205,18 @@ def run_log_lines(run: Run, limit: int) -> list[LogLine]:
     return list(reversed(newest))
 
 
-def runner_state(now: datetime) -> RunnerState:
-    """Return whether a runner was seen alive within the last 15 seconds."""
-    runner = Runner.objects.order_by("-seen_at").first()
+def runner_state(now: datetime, host: str = "") -> RunnerState:
+    """Return whether a runner was seen alive within the last 15 seconds.
+
+    Args:
+        now: what time it is.
+        host: the machine whose runners are meant; empty for any.
+    """
+    runners = Runner.objects.filter(host=host) if host else Runner.objects.all()
+    runner = runners.order_by("-seen_at").first()
     if runner is None or runner.seen_at is None:
         return RunnerState(alive=False, seen_at=None)
-    running = Runner.objects.filter(stopped_at__isnull=True, seen_at__gte=now - RUNNER_STALE)
+    running = runners.filter(stopped_at__isnull=True, seen_at__gte=now - RUNNER_STALE)
     faults = list(running.values_list("config_fault", flat=True))
     return RunnerState(
         alive=bool(faults),

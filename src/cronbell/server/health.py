@@ -100,6 +100,23 @@ def troubles(clock: Clock, directory: Path) -> list[Trouble]:
     return [*found, *_disk(directory)]
 
 
+def troubles_of_runner(clock: Clock, directory: Path, host: str) -> list[Trouble]:
+    """Look at what the runner of one machine needs, and whether it is alive; no other's matter.
+
+    Args:
+        clock: what time it is.
+        directory: the data directory.
+        host: the machine's name, as its runner has written it down.
+    """
+    found = list(_databases(clock))
+    if not found:
+        try:
+            found += [*_runner_of(clock, host), *_own_clock(clock)]
+        except BROKEN as error:
+            found.append(_unreadable(str(error)))
+    return [*found, *_disk(directory)]
+
+
 class Watch:
     """Remembers the last look for a few seconds, so that asking often costs little.
 
@@ -186,11 +203,7 @@ def clocks_apart(clock: Clock) -> tuple[int, str]:
     store_ahead = StoreTime().ahead(clock)
     apart = {"this machine": -store_ahead}
     apart |= clocks_of_runners(from_micros(clock.micros() + store_ahead))
-    wrong = [
-        f"{name}: {abs(ahead) / MICROS:.1f} s {'ahead of' if ahead > 0 else 'behind'} the database"
-        for name, ahead in apart.items()
-        if abs(ahead) > MOST_APART
-    ]
+    wrong = [_apart(name, ahead) for name, ahead in apart.items() if abs(ahead) > MOST_APART]
     return len(apart), "; ".join(wrong)
 
 
@@ -245,12 +258,37 @@ def _runner(clock: Clock) -> Iterator[Trouble]:
         )
 
 
+def _runner_of(clock: Clock, host: str) -> Iterator[Trouble]:
+    if not runner_state(clock.now(), host).alive:
+        yield Trouble(
+            Check.RUNNER,
+            _("No runner is alive on %(host)s."),
+            _("Start one with `cronbell up`."),
+            data={"host": host},
+        )
+
+
 def _clocks(clock: Clock) -> Iterator[Trouble]:
     _compared, wrong = clocks_apart(clock)
     if wrong:
-        yield Trouble(
-            Check.CLOCK,
-            _("A clock is off: it differs from the database's by more than 2 seconds."),
-            _("Keep the clocks in step (chrony, systemd-timesyncd)."),
-            wrong,
-        )
+        yield _clock_is_off(wrong)
+
+
+def _own_clock(clock: Clock) -> Iterator[Trouble]:
+    store_ahead = StoreTime().ahead(clock)
+    if abs(store_ahead) > MOST_APART:
+        yield _clock_is_off(_apart("this machine", -store_ahead))
+
+
+def _clock_is_off(detail: str) -> Trouble:
+    return Trouble(
+        Check.CLOCK,
+        _("A clock is off: it differs from the database's by more than 2 seconds."),
+        _("Keep the clocks in step (chrony, systemd-timesyncd)."),
+        detail,
+    )
+
+
+def _apart(name: str, ahead: int) -> str:
+    direction = "ahead of" if ahead > 0 else "behind"
+    return f"{name}: {abs(ahead) / MICROS:.1f} s {direction} the database"

@@ -8,15 +8,19 @@ import os
 from django.core.wsgi import get_wsgi_application
 
 from cronbell.logs import catch_uncaught
+from cronbell.server.bodies import BoundedReaders
 from cronbell.server.lifeline import SUPERVISED, end_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cronbell.server.settings")
+
+# Half of the threads of `server.web`; other servers have as many or wait for bodies themselves.
+READERS = 24
 
 if os.environ.get(SUPERVISED):
     end_with_parent()
     catch_uncaught()
 
-application = get_wsgi_application()
+application = BoundedReaders(get_wsgi_application(), readers=READERS)
 
 
 def _ready_endpoints() -> None:

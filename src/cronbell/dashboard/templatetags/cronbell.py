@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language, pgettext_lazy
 from django.utils.translation import gettext as _
 
+from cronbell.addresses import shown_address
 from cronbell.clock import SYSTEM_CLOCK, iso
 from cronbell.dashboard.charts import Bar
 from cronbell.dashboard.markup import markup
@@ -30,6 +31,7 @@ from cronbell.states import Status
 register = template.Library()
 register.filter("details_text", details_text)
 register.filter("reason_text", reason_text)
+register.filter("shown_address", shown_address)
 register.filter("failure_text", failure_text)
 register.filter("schedule_sentence", schedule_sentence)
 
