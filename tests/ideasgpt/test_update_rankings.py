@@ -278,7 +278,7 @@ def slow_statements(clock, seconds):
     """Have each batch of writes take so long by the clock of the job."""
 
     def slowly(execute, sql, params, many, context):
-        if many:
+        if sql in {module.WRITE, module.WRITE_MANY}:
             clock.advance(seconds)
         return execute(sql, params, many, context)
 
