@@ -144,7 +144,9 @@ class Runner:
             lease_seconds=self.settings.lease_seconds,
             lease_time=lease_time or lease_time_for(clock),
         )
-        self.rewinder = Rewinder(self.writer, self.planner, clock, self.keeper.clocks)
+        self.rewinder = Rewinder(
+            self.writer, self.planner, self.heartbeats, clock, self.keeper.clocks
+        )
         self.pool = Pool(
             self.writer,
             self.settler,

@@ -98,7 +98,7 @@ class Turns:
             if self.count:
                 cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
-    def portions(self, ids: list[int]) -> Iterator[list[int]]:
+    def portions(self, ids: Sequence[int]) -> Iterator[Sequence[int]]:
         """Cut ids into what one turn should write, asking anew for each.
 
         A rest of less than half a turn goes along with the last: 9 ms, still within the limit.
