@@ -11,6 +11,7 @@ import os
 import platform
 import socket
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     write(f"store: {store.chosen()}; {named}")
     for name, count in sorted((+machine.missing).items()):
         write(f"NOT TESTED HERE: {count} for want of {name} ({machine.INSTALL[name]})", red=True)
+    if sys.dont_write_bytecode:
+        write("every process compiled every source anew: PYTHONDONTWRITEBYTECODE is set", red=True)
     if not processes.watchable():
         write("NOT TESTED HERE: stray processes can't be seen on this system", red=True)
 

@@ -8,6 +8,7 @@ import pytest
 from django.db import connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import translation
+from tests.runlog.conftest import row
 from tests.runlog.test_store import START, spec
 
 from cronbell.clock import from_micros, to_micros
@@ -373,15 +374,23 @@ def test_a_configuration_that_changes_nothing_adds_no_version():
 @pytest.mark.parametrize(
     ("name", "index"), [("rows_from", "run_one_per_fire"), ("rows_by_hand", "run_by_hand")]
 )
-def test_the_answer_is_found_by_an_index_however_long_the_log_is(name, index):
+def test_the_answer_is_found_by_an_index_however_long_the_log_is(jobs, name, index):
+    """Of a log that has rows: for an empty table a planner may take any index, or none."""
     connection = connections["runlog"]
     text = statement(name, connection.vendor)
     explain = "EXPLAIN QUERY PLAN " if connection.vendor == "sqlite" else "EXPLAIN "
     with transaction.atomic(using="runlog"), connection.cursor() as cursor:
-        if connection.vendor == "postgresql":  # which would scan a table that is empty
-            cursor.execute("SET LOCAL enable_seqscan = off")
-        cursor.execute(explain + text, [1] * text.count("%s"))
+        Run.objects.bulk_create(
+            row(job, number, due=minute(number), kind="schedule" if number % 20 else "run_now")
+            for job in jobs
+            for number in range(600)
+        )
+        cursor.execute("ANALYZE runlog_run")
+        instants = [to_micros(minute(500)), to_micros(minute(520))][: text.count("%s") - 2]
+        cursor.execute(explain + text, [jobs[0].pk, *instants, 10])
         plan = str(cursor.fetchall())
+        # Other tests' plans are not to be made by what was learned here.
+        transaction.set_rollback(True, using="runlog")
     assert index in plan, plan
 
 

@@ -56,6 +56,8 @@ _LONGEST_DATE = 64
 
 # A body of this many bytes at most, ASCII throughout, can be an ordinary success.
 PLAIN_BODY = 4_096
+_SUCCESS = Status.SUCCESS
+_NOTHING: dict[str, Any] = {}
 _OK = 200
 _CONFLICT = 409
 _TOO_MANY = 429
@@ -165,12 +167,8 @@ def _plain(response: Response) -> Outcome | None:
         isinstance(message, str) and message.isprintable() and 0 < len(message) < MAX_MESSAGE
     ):
         return None
-    return Outcome(
-        status=Status.SUCCESS,
-        http_status=_OK,
-        message=message.strip(),
-        body=body.decode("ascii"),
-    )
+    # By position: names cost half a microsecond, and the members of an enumeration as much.
+    return Outcome(_SUCCESS, None, _NOTHING, _OK, message.strip(), body.decode("ascii"))
 
 
 def _accepted(response: Response) -> Outcome:

@@ -8,7 +8,7 @@ work is to record them; which exception stands for which failure was found out w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Protocol
@@ -86,10 +86,15 @@ class Failure(msgspec.Struct, frozen=True, gc=False):
     error: str = ""
 
 
+CLOSED = Failure(Reason.RESET, "the transport is closed")
+
+
 class Transport(Protocol):
     """Sends one request and never raises for what the network or the other side does."""
 
-    async def send(self, request: Request, *, timeout: float, reach: Reach) -> Response | Failure:  # noqa: ASYNC109
+    def send(
+        self, request: Request, *, timeout: float, reach: Reach
+    ) -> Awaitable[Response | Failure]:
         """Send and read the answer, all within ``timeout`` seconds, no further than ``reach``.
 
         The limit covers the name's resolution, connecting, TLS, headers and body together: a
@@ -149,13 +154,13 @@ class PyreqwestTransport:
             builder = builder.add_root_certificate_pem(certificate)
         return builder
 
-    async def send(self, request: Request, *, timeout: float, reach: Reach) -> Response | Failure:  # noqa: ASYNC109
+    def send(
+        self, request: Request, *, timeout: float, reach: Reach
+    ) -> Awaitable[Response | Failure]:
         """Send and read the answer; see ``Transport``."""
-        if self._closed:  # on a busy machine the client still sends for a moment after its close
-            return Failure(Reason.RESET, "the transport is closed")
-        if reach is not Reach.DIRECT:
-            return await self._send_judged(request, min(timeout, MAX_TIMEOUT), reach)
-        return await self._send(self._client, request, timeout)
+        if reach is Reach.DIRECT:
+            return self._send(self._client, request, timeout)
+        return self._send_judged(request, min(timeout, MAX_TIMEOUT), reach)
 
     async def _send_judged(
         self,
@@ -168,6 +173,8 @@ class PyreqwestTransport:
         Were the client left to look the name up again, a resolver that gives another answer the
         second time (DNS rebinding) would lead it past the judgement.
         """
+        if self._closed:
+            return CLOSED
         host, port = request.origin.host, request.origin.port
         until = self._clock.monotonic() + timeout
         try:
@@ -213,6 +220,8 @@ class PyreqwestTransport:
         request: Request,
         timeout: float,  # noqa: ASYNC109
     ) -> Response | Failure:
+        if self._closed:  # on a busy machine the client still sends for a moment after its close
+            return CLOSED
         response: ClientResponse | None = None
         try:
             builder = (

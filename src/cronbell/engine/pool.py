@@ -23,7 +23,8 @@ from cronbell.runlog.store import Claimed, RunStore
 log = logging.getLogger("cronbell.engine.pool")
 
 MICROS = 1_000_000
-LARGEST_CHUNK = 500
+# Claimed ahead at most, and by one statement: what a commit costs is shared by as many.
+LARGEST_CHUNK = 1_000
 # Enough claimed ahead to bridge a few commits of a slow disk at the rate runs end just now.
 AHEAD_SECONDS = 0.25
 MEASURE_SECONDS = 0.05
@@ -97,8 +98,8 @@ class Pool:
         return self.concurrency + self._ahead() - taken
 
     def roomy(self) -> bool:
-        """Say whether a quarter of what can be taken is free: enough to be worth a commit."""
-        return self.room() * 4 >= self.concurrency + self._ahead()
+        """Say whether a third of what can be taken is free: enough to be worth a commit."""
+        return self.room() * 3 >= self.concurrency + self._ahead()
 
     def behind(self) -> bool:
         """Say whether runs wait for a worker, or will in a moment."""
@@ -148,11 +149,13 @@ class Pool:
 
     def _ahead(self) -> int:
         now = self.clock.monotonic()
-        span = now - self._measured_at
-        if span >= MEASURE_SECONDS:
-            self._rate = (self._ended - self._measured_ended) / span
+        span, ended = now - self._measured_at, self._ended - self._measured_ended
+        # Or as soon as all workers came round: the first of a herd must not creep for so long.
+        if span >= MEASURE_SECONDS or (ended >= self.concurrency and span > 0):
+            self._rate = ended / span
             self._measured_at, self._measured_ended = now, self._ended
-            self._low_water = min(LARGEST_CHUNK, int(self._rate * AHEAD_SECONDS)) // 3
+            # Half of it is worked off while the next is being committed.
+            self._low_water = min(LARGEST_CHUNK, int(self._rate * AHEAD_SECONDS)) // 2
         return min(LARGEST_CHUNK, int(self._rate * AHEAD_SECONDS))
 
     def _start_workers(self) -> None:

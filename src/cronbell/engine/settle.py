@@ -32,13 +32,14 @@ log = logging.getLogger("cronbell.engine.settle")
 
 MICROS = 1_000_000
 # Finishes are held back this long so that many share a commit; a person does not notice.
-GATHER_SECONDS = 0.02
+GATHER_SECONDS = 0.05
 PATIENT = frozenset({Reason.STILL_WORKING, Reason.OVERLAP})
 # Failures before the first byte of a request was written.
 NEVER_SENT = frozenset({Reason.CONNECT, Reason.DNS})
 # A run that took another's place meets it still stopping: asked again after this.
 STOPPING_SECONDS = 2.0
-QUEUING = frozenset({Overlap.QUEUE_ONE, Overlap.QUEUE_ALL})
+# Looked up once: a member of an enumeration costs a tenth of a microsecond to find.
+SUCCESS, QUEUE_ONE, QUEUE_ALL = Status.SUCCESS, Overlap.QUEUE_ONE, Overlap.QUEUE_ALL
 
 
 class Finish(NamedTuple):
@@ -80,19 +81,12 @@ def decide(
         finished_at: microseconds.
         jitter: in [0, 1), spreads retries.
     """
-    awaited = run.gives_way or spec is None or spec.overlap in QUEUING
-    if outcome.status is Status.SUCCESS:
-        return Finish(
-            _finish(run, outcome, started_at, finished_at),
-            item_rows(run.id, outcome.items),
-            awaited,
-        )
+    overlap = None if spec is None else spec.overlap
+    awaited = run.gives_way or overlap is None or overlap is QUEUE_ONE or overlap is QUEUE_ALL
+    if outcome.status is SUCCESS:
+        return _finish(run, outcome, started_at, finished_at, awaited=awaited)
     wait = None if run.at_most_once else outcome.ask_again_after
-    if (
-        outcome.status is Status.SKIPPED
-        and spec is not None
-        and spec.overlap is Overlap.CANCEL_RUNNING
-    ):
+    if outcome.status is Status.SKIPPED and overlap is Overlap.CANCEL_RUNNING:
         wait = STOPPING_SECONDS
     next_attempt = run.attempt
     may_retry = not run.at_most_once or outcome.reason in NEVER_SENT
@@ -107,11 +101,7 @@ def decide(
             ),
             _attempt(run, outcome, started_at, finished_at),
         )
-    return Finish(
-        _finish(run, outcome, started_at, finished_at),
-        item_rows(run.id, outcome.items),
-        awaited=awaited,
-    )
+    return _finish(run, outcome, started_at, finished_at, awaited=awaited)
 
 
 def _attempt(
@@ -132,21 +122,26 @@ def _attempt(
     )
 
 
-def _finish(run: Claimed, outcome: Outcome, started_at: int, finished_at: int) -> FinishRow:
-    return FinishRow(
-        id=run.id,
-        term=run.term,
-        started_at=started_at,
-        finished_at=finished_at,
-        status=outcome.status,
-        reason=outcome.reason or "",
-        reason_data=object_text(outcome.reason_data),
-        http_status=outcome.http_status,
-        details=details_of(outcome),
-        body=outcome.body,
-        items_total=len(outcome.items),
-        items_failed=sum([not item.ok for item in outcome.items]) if outcome.items else 0,
+def _finish(
+    run: Claimed, outcome: Outcome, started_at: int, finished_at: int, *, awaited: bool
+) -> Finish:
+    items = outcome.items
+    # By position, in the order of the fields: by name it costs twice as much, for every run.
+    row = FinishRow(
+        run.id,
+        run.term,
+        started_at,
+        finished_at,
+        outcome.status,
+        outcome.reason or "",
+        object_text(outcome.reason_data),
+        outcome.http_status,
+        details_of(outcome),
+        outcome.body,
+        len(items),
+        sum([not item.ok for item in items]) if items else 0,
     )
+    return Finish(row, item_rows(run.id, items) if items else [], awaited)
 
 
 @dataclass(slots=True)
@@ -280,7 +275,7 @@ def cut_off(run: Claimed, now: int) -> Finish | Release:
         outcome = Outcome(
             status=Status.UNKNOWN, reason=Reason.RUNNER_LOST, reason_data={"at_most_once": True}
         )
-        return Finish(_finish(run, outcome, now, now), [], awaited=True)
+        return _finish(run, outcome, now, now, awaited=True)
     lost = Outcome(status=Status.UNKNOWN, reason=Reason.RUNNER_LOST)
     return Release(unsent(run, now).row, _attempt(run, lost, now, now))
 

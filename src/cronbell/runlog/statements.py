@@ -1,14 +1,16 @@
 """Loads the statements in ``sql/`` and runs them on the store at hand.
 
 A statement is the same text on SQLite and PostgreSQL but for a few words that each store spells in
-its own way; they are put in once, when the file is read. Values only ever travel as parameters,
+its own way, and a few lines that only one of them needs; both are settled once, when the file is
+read. Values only ever travel as parameters,
 whole batches as one JSON text (a Python list per row costs PostgreSQL's driver twenty microseconds
 a run, one JSON text three).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -23,9 +25,6 @@ DIALECT_WORDS: dict[str, dict[str, str]] = {
         # Without it SQLite joins the other way round, every running row with every row of the
         # batch: measured 330 µs a run, 15 to 60 with it.
         "{by_id}": "NOT INDEXED",
-        # The row of a batch's member. In this order in any case: CROSS keeps SQLite to it, and
-        # PostgreSQL does not look behind an OFFSET.
-        "{held}": "CROSS JOIN runlog_run AS held",
         "{object}": "json_object",
         "{groups}": "json_each(%s) AS groups",
         "{members}": "json_each(shared.members) AS members",
@@ -37,10 +36,6 @@ DIALECT_WORDS: dict[str, dict[str, str]] = {
         "{rows}": "jsonb_array_elements(CAST(%s AS jsonb)) AS rows (value)",
         "{skip_locked}": "FOR UPDATE SKIP LOCKED",
         "{by_id}": "",
-        "{held}": (
-            "CROSS JOIN LATERAL ("
-            "SELECT * FROM runlog_run AS own WHERE own.id = batch.id OFFSET 0) AS held"
-        ),
         "{object}": "jsonb_build_object",
         "{groups}": "jsonb_array_elements(CAST(%s AS jsonb)) AS groups (value)",
         "{members}": "jsonb_array_elements(shared.members) AS members (value)",
@@ -53,6 +48,9 @@ DIALECT_WORDS: dict[str, dict[str, str]] = {
 # One planner at a time on PostgreSQL, as BEGIN IMMEDIATE gives on SQLite: whether a run of the
 # job is going on must not change between looking and recording. Any number, the same everywhere.
 PLAN_LOCK = 0x63726F6E
+
+ONLY_ON = re.compile(r"-- only on (?P<store>sqlite|postgresql) \{")
+END = "-- }"
 
 Row = Sequence[Any]
 
@@ -72,11 +70,22 @@ def statement(name: str, vendor: str) -> str:
         vendor: Django's word for the store, ``sqlite`` or ``postgresql``.
     """
     text = files("cronbell.runlog").joinpath("sql", f"{name}.sql").read_text("utf-8")
-    lines = [line for line in text.splitlines() if not line.lstrip().startswith("--")]
-    text = "\n".join(lines)
+    text = "\n".join(_lines_for(vendor, text))
     for word, spelled in DIALECT_WORDS[vendor].items():
         text = text.replace(word, spelled)
     return text
+
+
+def _lines_for(vendor: str, text: str) -> Iterator[str]:
+    """Leave out comments, and what stands between ``-- only on STORE {`` and ``-- }``."""
+    left_out = False
+    for line in text.splitlines():
+        if only := ONLY_ON.fullmatch(line):
+            left_out = only["store"] != vendor
+        elif line == END:
+            left_out = False
+        elif not left_out and not line.lstrip().startswith("--"):
+            yield line
 
 
 def rows_parameter(rows: Sequence[Row]) -> str:

@@ -51,7 +51,6 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_htmx",
-    "ninja",
     "cronbell.runlog",
     "cronbell.endpoint.receipts",
     "cronbell.drain",

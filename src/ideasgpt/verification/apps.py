@@ -16,7 +16,7 @@ class VerificationConfig(AppConfig):
     def ready(self) -> None:
         """Have the dashboard lead to the reviews."""
         from cronbell.dashboard.additions import Addition, add_page  # noqa: PLC0415 - has models
-        from ideasgpt.verification.pages import waiting  # noqa: PLC0415
+        from ideasgpt.verification.standing import waiting_for_a_person  # noqa: PLC0415
 
         add_page(
             Addition(
@@ -26,6 +26,6 @@ class VerificationConfig(AppConfig):
                 about=_(
                     "Documents that a person decides on: in doubt, failed, or drawn to be seen."
                 ),
-                waiting=waiting,
+                waiting=waiting_for_a_person,
             )
         )

@@ -106,11 +106,6 @@ class Shown:
     problems: list[str]
 
 
-def waiting(most: int) -> int:
-    """Count what waits for a person, up to ``most``."""
-    return Record.objects.filter(awaits_review=True)[:most].count()
-
-
 @require_safe
 @viewers_too
 def reviews_page(request: HttpRequest) -> HttpResponse:
@@ -123,7 +118,7 @@ def reviews_page(request: HttpRequest) -> HttpResponse:
             faults = {"show": _("choose one of those the page offers")}
     except BadParameterError as error:
         wanted, faults = QueueParameters(), error.problems
-    number = waiting(COUNT_CAP + 1)
+    number = standing.waiting_for_a_person(COUNT_CAP + 1)
     decided = show == "decided"
     rows = _decisions() if decided else _queue()
     total = min(rows[: COUNT_CAP + 1].count(), COUNT_CAP) if decided else min(number, COUNT_CAP)

@@ -40,6 +40,11 @@ class ReviewError(CronbellError):
     code = "review"
 
 
+def waiting_for_a_person(most: int) -> int:
+    """Count the records that wait for a person's decision, up to ``most``."""
+    return Record.objects.filter(awaits_review=True)[:most].count()
+
+
 def waiting() -> QuerySet[Record]:
     """Return what ``verify-records`` works on: pending, not submitted, with an attachment."""
     return Record.objects.filter(

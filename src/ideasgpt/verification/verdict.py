@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import TYPE_CHECKING, Any
 
 from ideasgpt.llm.chat import Question
 from ideasgpt.verification.checks import normal, says
 from ideasgpt.verification.documents import Document
+
+if TYPE_CHECKING:
+    from ideasgpt.verification.verdict_shape import ModelVerdict
 
 PROMPT_VERSION = "1"
 LONGEST_QUOTE = 400  # characters that are kept; 200 are asked for
@@ -30,46 +31,14 @@ is no evidence. Approve only if every field is a match; reject only if a documen
 Where in doubt: needs_review. Answer with JSON only."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class Evidence(_Part):
-    """Where the model read it."""
-
-    document_id: str
-    quote: str
-
-
-class ModelCheck(_Part):
-    """The model's view of one claim."""
-
-    field: str
-    status: Literal["match", "mismatch", "missing", "unreadable"]
-    evidence: Evidence
-
-
-class Reason(_Part):
-    """Why, in a sentence."""
-
-    code: Annotated[str, Field(max_length=40)]
-    message: str
-
-
-class ModelVerdict(_Part):
-    """The whole answer; what is more or less than this is no answer."""
-
-    checks: list[ModelCheck]
-    reasons: list[Reason]
-    injection_suspected: bool
-    verdict: Literal["approved", "rejected", "needs_review"]
-
-
 def question(fields: dict[str, str], documents: Sequence[Document]) -> Question:
     """Ask about claims and documents; they are JSON strings, and can't end where they should not.
 
     Neither names of files nor ids of records are part of it.
     """
+    # Here and below, not above: pydantic takes 0.1 s, which only a process that asks should pay.
+    from ideasgpt.verification.verdict_shape import ModelVerdict  # noqa: PLC0415
+
     told = {
         "claims": fields,
         "documents": [{"document_id": one.id, "text": one.text} for one in documents],
@@ -86,6 +55,10 @@ def question(fields: dict[str, str], documents: Sequence[Document]) -> Question:
 
 def parse(text: str) -> ModelVerdict | None:
     """Read an answer; nothing is repaired or guessed. None where it is not of the shape."""
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from ideasgpt.verification.verdict_shape import ModelVerdict  # noqa: PLC0415
+
     bare = text.strip().removeprefix("```json").removeprefix("```").removesuffix("```")
     try:
         return ModelVerdict.model_validate_json(bare)

@@ -13,6 +13,7 @@ from ideasgpt.verification import pages, verdict
 from ideasgpt.verification.documents import Document
 from ideasgpt.verification.models import AuditEntry, Record
 from ideasgpt.verification.showing import Piece, pieces
+from ideasgpt.verification.verdict_shape import ModelVerdict
 from ideasgpt.verification.verifying import verify
 from ideasgpt.verification.words import reason_words
 
@@ -188,7 +189,7 @@ def test_evidence_is_held_to_the_document_and_can_be_stored():
         "reasons": [], "injection_suspected": False, "verdict": "approved",
     }  # fmt: skip
     proofs = verdict.evidence(
-        verdict.ModelVerdict.model_validate(told),
+        ModelVerdict.model_validate(told),
         {"a": "1", "b": "2", "c": "3"},
         [Document("d1", "so a is 1.")],
     )
