@@ -65,6 +65,15 @@ def test_the_page_shows_what_is_wrong_and_no_secret(admin):
         assert SECRET not in answer
 
 
+@pytest.mark.usefixtures("channel")
+def test_times_in_its_sentences_are_the_viewers(admin, jobs):
+    data = {"seconds": 420, "due": "2026-11-22T08:55:00Z"}
+    open_incident(Condition.LATE, SYSTEM_CLOCK.now(), job=jobs["digest"].pk, data=data)
+    assert "2026-11-22 08:55+00:00" in admin.get("/admin/alerts").content.decode()
+    admin.cookies["cronbell_tz"] = "Asia/Seoul"
+    assert "2026-11-22 17:55+09:00" in admin.get("/admin/alerts").content.decode()
+
+
 @pytest.mark.usefixtures("channel", "broken")
 def test_the_page_speaks_korean(admin):
     with translation.override("ko"):

@@ -13,9 +13,12 @@ from pathlib import Path
 import psycopg
 import pytest
 from django.db import connections
+from django.test import Client
 from tests.support import machine, processes, store
+from tests.support.statics import WhiteNoiseOnce
 from tests.support.store import RUN_VARIABLE
 from tests.support.waiting import wait_until
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 BOTH = ["default", "runlog"]
 SLEEPER = "import signal; signal.pause()"
@@ -187,3 +190,23 @@ def test_a_killed_test_run_leaves_no_postgresql_behind(process, tmp_path: Path):
     pid, folder = run.output().split()
     wait_until(lambda: not processes.alive(int(pid)), what="the orphaned server to end")
     shutil.rmtree(folder)
+
+
+def test_static_files_are_found_once_and_are_those_the_service_has(settings):
+    real, first, second = (
+        kind(lambda _request: None)
+        for kind in (WhiteNoiseMiddleware, WhiteNoiseOnce, WhiteNoiseOnce)
+    )
+    assert sorted(first.files) == sorted(real.files) != []
+    assert all(second.files[path] is file for path, file in first.files.items())
+    second.files.clear()
+    assert WhiteNoiseOnce(lambda _request: None).files == first.files, "each has its own table"
+    settings.STATIC_URL = "/elsewhere/"
+    assert all(path.startswith("/elsewhere/") for path in WhiteNoiseOnce(real.get_response).files)
+
+
+def test_every_client_is_served_the_static_files():
+    path = "/static/cronbell/cronbell.css"
+    bodies = {b"".join(Client().get(path).streaming_content) for _client in range(2)}
+    assert len(bodies) == 1
+    assert bodies != {b""}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 
@@ -90,6 +91,29 @@ def test_importing_every_framework_free_module_loads_no_framework():
     )
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("settings", ["cronbell.server.settings", "ideasgpt.settings"])
+def test_only_what_serves_the_api_loads_what_the_api_is_made_of(settings):
+    """Commands and the runner would take a fifth longer to start; ninja has Django's tests load."""
+    program = (
+        "import django, sys; django.setup()\n"
+        "import cronbell.cli.commands, cronbell.engine.loop\n"
+        "print(sorted({'ninja', 'pydantic', 'unittest'} & set(sys.modules)), end=' ')\n"
+        "from django.urls import get_resolver\n"
+        "get_resolver().url_patterns\n"
+        "print('ninja' in sys.modules)"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": settings},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.strip() == "[] True"
 
 
 def test_only_the_run_log_holds_the_statements_on_runs():

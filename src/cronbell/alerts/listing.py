@@ -82,8 +82,14 @@ class Standing:
     deliveries: Sequence[DeliveryLine]
 
 
-def standing(alerts: Alerts, now: datetime) -> Standing:
-    """Return how alerts stand at an instant, in the language in force."""
+def standing(alerts: Alerts, now: datetime, timezone: str = "UTC") -> Standing:
+    """Return how alerts stand at an instant, in the language in force.
+
+    Args:
+        alerts: what is configured.
+        now: the instant, aware.
+        timezone: of the times in the sentences.
+    """
     waiting = dict(
         Notice.objects.filter(done=False)
         .order_by()
@@ -92,7 +98,9 @@ def standing(alerts: Alerts, now: datetime) -> Standing:
     )
     found = Incident.objects.filter(recovered_at__isnull=True)
     rows = found.select_related("job").order_by("-id")[:INCIDENTS_SHOWN]
-    incidents = [IncidentLine(one, title(one.condition), explain_incident(one)) for one in rows]
+    incidents = [
+        IncidentLine(one, title(one.condition), explain_incident(one, timezone)) for one in rows
+    ]
     more = found.count() - len(incidents) if len(incidents) == INCIDENTS_SHOWN else 0
     return Standing(
         channels=[_line(one, now, waiting.get(one.name, 0)) for one in alerts.channels.values()],

@@ -15,6 +15,7 @@ from cronbell.alerts.standin import StandIn
 from cronbell.alerts.words import why_not
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.dashboard.access import viewers_too
+from cronbell.dashboard.preferences import viewer_zone
 from cronbell.runlog.alert_tables import Delivery
 from cronbell.runlog.jobs import live_alerts
 from cronbell.runlog.listings import LARGEST_ID
@@ -41,7 +42,7 @@ def alerts_page(request: HttpRequest) -> HttpResponse:
         "nav": "settings",
         "page_title": _("Alerts"),
         "now": now,
-        "alerts": standing(alerts, now),
+        "alerts": standing(alerts, now, timezone=str(viewer_zone(request) or "UTC")),
         "tested": _tested(request.GET.get("tested", "")),
     }
     return render(request, "cronbell/alerts.html", context)
