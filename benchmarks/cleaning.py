@@ -5,23 +5,20 @@ the job deletes, one process writes every few milliseconds and another reads the
 ranking. Each run of the job has a deadline far too short, so that it takes many runs, each going
 on where the one before had to stop. Beside it, one plain DELETE of as many ideas.
 
-    python -m benchmarks.cleaning [--ideas 1000000] [--deadline 10] [--seed 1]
+    python -m benchmarks.cleaning [--store sqlite|postgresql|both] [--ideas 1000000]
+                                  [--deadline 10] [--seed 1]
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import sqlite3
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import ranking
+from benchmarks import idea_stores, ranking
 from cronbell.clock import SYSTEM_CLOCK
 
 LIMIT_MS = 100
@@ -57,19 +54,21 @@ class Cleaned:
 def main() -> int:
     """Measure and print; exit 1 where a limit is passed or something is left."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--store", choices=[*idea_stores.STORES, "both"], default="both")
     parser.add_argument("--ideas", type=int, default=1_000_000)
     parser.add_argument("--deadline", type=float, default=10.0, help="seconds of each run")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--read", metavar="FILE", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    os.environ["DJANGO_SETTINGS_MODULE"] = "ideasgpt.settings"
-    os.environ.pop("DATABASE_URL", None)
+    ideas, seed, deadline = arguments.ideas, arguments.seed, arguments.deadline
     if arguments.read:
         read_beside(Path(arguments.read))
         return 0
-    with tempfile.TemporaryDirectory(prefix="cronbell-cleaning-") as directory:
-        os.environ["CRONBELL_DATA"] = directory
-        return measure(arguments.ideas, arguments.seed, arguments.deadline, Path(directory))
+    if arguments.store == "both":
+        words = ["--ideas", str(ideas), "--seed", str(seed), "--deadline", str(deadline)]
+        return idea_stores.on_each("benchmarks.cleaning", words)
+    with idea_stores.kept_on(arguments.store) as directory:
+        return measure(ideas, seed, deadline, directory)
 
 
 def measure(ideas: int, seed: int, deadline: float, directory: Path) -> int:
@@ -85,8 +84,9 @@ def measure(ideas: int, seed: int, deadline: float, directory: Path) -> int:
     call_command("migrate", database="default", verbosity=0)
     load_sample(ideas=ideas, purchases=ideas * 2, claims=ideas // 10, seed=seed)
     with connection.cursor() as cursor:
-        for statement in (STALE, *UNBOUGHT, *UNCLAIMED, "PRAGMA wal_checkpoint(TRUNCATE)"):
+        for statement in (STALE, *UNBOUGHT, *UNCLAIMED):
             cursor.execute(statement)
+    idea_stores.settle()
     stale, before = count_stale(), Idea.objects.count()
     cleaned = Cleaned()
 
@@ -100,7 +100,7 @@ def measure(ideas: int, seed: int, deadline: float, directory: Path) -> int:
     plain = plain_seconds(stale)
     print(
         f"clean-data: {before:,} ideas, {stale:,} past keeping, seed {seed}; "
-        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+        f"{idea_stores.versions()}"
     )
     reads.sort()
     slowest, middle = reads[-1] * 1000, reads[len(reads) // 2] * 1000

@@ -3,24 +3,22 @@
 The plain statement is what one would write first: a single UPDATE of all ideas with correlated
 subqueries. It rewrites every row and holds the write lock from beginning to end. Both run on the
 same rows in the same process, while another process writes every few milliseconds through the same
-backend and measures how long it waits for its turn.
+backend and measures how long it waits for its turn. Processor time is shown beside the time, since
+other work on the machine disturbs it less.
 
-    python benchmarks/ranking.py [--ideas 1000000] [--seed 1]
+    python -m benchmarks.ranking [--store sqlite|postgresql|both] [--ideas 1000000] [--seed 1]
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import sqlite3
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import idea_stores
 from cronbell.clock import SYSTEM_CLOCK
 
 PLAIN = """
@@ -28,22 +26,35 @@ UPDATE ideas_idea SET ranking_score = view_count * 0.3
     + (SELECT COUNT(*) FROM ideas_purchase WHERE idea_id = ideas_idea.id) * 3
     + CASE WHEN EXISTS (SELECT 1 FROM ideas_claim WHERE idea_id = ideas_idea.id) THEN 5 ELSE 0 END
 """
+TOUCH = """
+UPDATE ideas_idea SET is_ai_generated = is_ai_generated WHERE id = %s
+"""
+SCATTER = 7919  # a prime: each idea in turn, none near the one before
 WRITER_PAUSE_SECONDS = 0.003
 ALONE_SECONDS = 3.0
 ALL = "UPDATE ideas_idea SET ranking_score = -1"
 ONE_PERCENT = "UPDATE ideas_idea SET view_count = view_count + 1 WHERE id % 100 = 0"
 NONE = "UPDATE ideas_idea SET view_count = view_count WHERE id < 0"
-SCENARIOS = (("all changed", ALL), ("1 % changed", ONE_PERCENT), ("none changed", NONE))
+# What it may cost as a share of the plain statement; writing all in short turns has its price.
+SCENARIOS = (
+    ("all changed", ALL, None),
+    ("1 % changed", ONE_PERCENT, 0.2),
+    ("none changed", NONE, 0.1),
+)
+LIMIT_MS = 100
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
     """Seconds a piece of work took, what another writer waited meanwhile, and what changed.
 
-    ``commits`` is what the other writer's own small transactions took, once they had begun.
+    ``processor`` is the work's processor time in seconds. ``commits`` is what the commits of the
+    other writer's own small transactions took.
     """
 
     seconds: float
+    processor: float
     waits: list[float]
     changed: int
     commits: list[float]
@@ -61,20 +72,21 @@ class Measured:
 
 
 def main() -> int:
-    """Measure and print; exit 1 where the job made another writer wait more than 100 ms."""
+    """Measure and print; exit 1 where a limit is passed."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--store", choices=[*idea_stores.STORES, "both"], default="both")
     parser.add_argument("--ideas", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write", metavar="FILE", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    os.environ["DJANGO_SETTINGS_MODULE"] = "ideasgpt.settings"
-    os.environ.pop("DATABASE_URL", None)
     if arguments.write:
         write_beside(Path(arguments.write))
         return 0
-    with tempfile.TemporaryDirectory(prefix="cronbell-ranking-") as directory:
-        os.environ["CRONBELL_DATA"] = directory
-        return measure(arguments.ideas, arguments.seed, Path(directory))
+    if arguments.store == "both":
+        words = ["--ideas", str(arguments.ideas), "--seed", str(arguments.seed)]
+        return idea_stores.on_each("benchmarks.ranking", words)
+    with idea_stores.kept_on(arguments.store) as directory:
+        return measure(arguments.ideas, arguments.seed, directory)
 
 
 def measure(ideas: int, seed: int, directory: Path) -> int:
@@ -87,18 +99,18 @@ def measure(ideas: int, seed: int, directory: Path) -> int:
 
     print(
         f"update-rankings: {ideas:,} ideas, {ideas * 2:,} purchases, {ideas // 10:,} claims, "
-        f"seed {seed}; Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+        f"seed {seed}; {idea_stores.versions()}"
     )
     call_command("migrate", database="default", verbosity=0)
     started = SYSTEM_CLOCK.monotonic()
     load_sample(ideas=ideas, purchases=ideas * 2, claims=ideas // 10, seed=seed)
     run_job()
     print(f"loaded in {SYSTEM_CLOCK.monotonic() - started:.0f} s\n")
-    print(f"{'':14}{'plain s':>9}{'job s':>9}{'ratio':>8}{'written':>11}", end="")
-    print(f"{'other writer waits, ms: plain':>32}{'job':>8}{'job p99':>9}")
-    worst = 0.0
+    print(f"{'':14}{'plain s':>9}{'job s':>9}{'ratio':>8}{'limit':>7}{'of CPU':>8}", end="")
+    print(f"{'written':>11}{'other writer waits, ms: plain':>32}{'job':>8}{'job p99':>9}")
+    worst, kept = 0.0, True
     alone = beside_writer(directory, wait_a_little)
-    for name, statement in SCENARIOS:
+    for name, statement, most in SCENARIOS:
         prepare(statement)
         plain = beside_writer(directory, run_plain)
         run_job()  # the plain statement's 0.3 leaves other last digits
@@ -106,16 +118,17 @@ def measure(ideas: int, seed: int, directory: Path) -> int:
         job = beside_writer(directory, run_job)
         worst = max(worst, job.longest)
         ratio = job.seconds / plain.seconds
+        kept = kept and (most is None or ratio <= most)
         print(
-            f"{name:14}{plain.seconds:9.2f}{job.seconds:9.2f}{ratio:8.3f}{job.changed:11,}", end=""
+            f"{name:14}{plain.seconds:9.2f}{job.seconds:9.2f}{ratio:8.3f}{most or '-':>7}", end=""
         )
-        print(f"{plain.longest:32.0f}{job.longest:8.1f}{job.p99:9.1f}")
-    limit = 100
-    print(f"\nlongest wait of another writer beside the job: {worst:.1f} ms (limit {limit} ms)")
+        print(f"{job.processor / plain.processor:8.3f}{job.changed:11,}", end="")
+        print(f"{plain.longest:32.0f}{job.longest:8.1f}{job.p99:9.1f}", flush=True)
+    print(f"\nlongest wait of another writer beside the job: {worst:.1f} ms (limit {LIMIT_MS} ms)")
     # What the disk and the machine's other work add: the job cannot be quicker than that.
     own = max(alone.commits, default=0.0) * 1000
     print(f"longest commit of one row by that writer with nobody beside it: {own:.1f} ms")
-    return 0 if worst <= limit else 1
+    return 0 if kept and worst <= LIMIT_MS else 1
 
 
 def wait_a_little() -> int:
@@ -125,12 +138,12 @@ def wait_a_little() -> int:
 
 
 def prepare(statement: str) -> None:
-    """Make scores out of date, and start each measurement with an empty write-ahead log."""
+    """Make scores out of date, and start each measurement with a store that has settled."""
     from django.db import connection
 
     with connection.cursor() as cursor:
         cursor.execute(statement)
-        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    idea_stores.settle()
 
 
 def run_plain() -> int:
@@ -155,13 +168,14 @@ def beside_writer(directory: Path, work: Callable[[], int]) -> Measured:
     """Run work while another process writes; collect how long that one waited."""
     waits = directory / "waits.txt"
     waits.unlink(missing_ok=True)
-    command = [sys.executable, __file__, "--write", str(waits)]
-    writer = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    command = [sys.executable, "-m", "benchmarks.ranking", "--write", str(waits)]
+    writer = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
     assert writer.stdout is not None  # noqa: S101 - a pipe was asked for
     writer.stdout.readline()
-    started = SYSTEM_CLOCK.monotonic()
+    started, used = SYSTEM_CLOCK.monotonic(), idea_stores.measuring()
     try:
         changed = work()
+        processor = used()
         seconds = SYSTEM_CLOCK.monotonic() - started
     finally:
         writer.communicate()  # closes its input, which ends it
@@ -169,11 +183,15 @@ def beside_writer(directory: Path, work: Callable[[], int]) -> Measured:
         raise SystemExit(f"the other writer failed with {writer.returncode}: see its words above")
     told = [[float(word) for word in line.split()] for line in waits.read_text().splitlines()]
     waited, committed = [row[0] for row in told], [row[1] for row in told]
-    return Measured(seconds, waited, changed, committed)
+    return Measured(seconds, processor, waited, changed, committed)
 
 
 def write_beside(file: Path) -> None:
-    """Write a row every few milliseconds until the input closes; note each wait for the lock."""
+    """Write an idea every few milliseconds until the input closes; note each wait for its turn.
+
+    Nothing about it changes; but it is waited for the one write lock of SQLite, and on PostgreSQL
+    for the idea's.
+    """
     import select
 
     import django
@@ -181,20 +199,20 @@ def write_beside(file: Path) -> None:
     django.setup()
     from django.db import OperationalError, connection, transaction
 
-    from ideasgpt.ideas.jobs.positions import save_position
+    from ideasgpt.ideas.models import Idea
 
     told: list[tuple[float, float]] = []
-    connection.ensure_connection()
+    ideas = Idea.objects.count()
     print("ready", flush=True)
     count = 0
     while not select.select([sys.stdin], [], [], WRITER_PAUSE_SECONDS)[0]:
         count += 1
         asked = SYSTEM_CLOCK.monotonic()
         try:
-            with transaction.atomic():
-                begun = SYSTEM_CLOCK.monotonic()
-                save_position("bench-writer", count, SYSTEM_CLOCK)
-            told.append((begun - asked, SYSTEM_CLOCK.monotonic() - begun))
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(TOUCH, [1 + count * SCATTER % ideas])
+                written = SYSTEM_CLOCK.monotonic()
+            told.append((written - asked, SYSTEM_CLOCK.monotonic() - written))
         except OperationalError:  # the plain statement outlasted our patience
             told.append((SYSTEM_CLOCK.monotonic() - asked, 0.0))
     file.write_text("\n".join(f"{waited:.6f} {took:.6f}" for waited, took in told))

@@ -289,26 +289,30 @@ def without_unique_incidents():
         editor.add_constraint(Incident, found)
 
 
+@pytest.fixture
+def told_of_two_failures(jobs, watched):
+    """Have one job fail twice; give what was told."""
+
+    def fail():
+        watch = watched(alerts_with(webhook(on=("failed",))))
+        job = jobs("one")["one"]
+        told = []
+        for _ in range(2):
+            run_of(job, "error")
+            told += watch.told(MINUTE)
+        return told
+
+    return fail
+
+
 @pytest.mark.usefixtures("without_unique_incidents")
-def test_sabotage_without_the_unique_key_the_same_is_told_twice(jobs, watched):
-    watch = watched(alerts_with(webhook(on=("failed",))))
-    job = jobs("one")["one"]
-    told = []
-    for _ in range(2):
-        run_of(job, "error")
-        told += watch.told(MINUTE)
-    assert len(told) == 2
+def test_sabotage_without_the_unique_key_the_same_is_told_twice(told_of_two_failures):
+    assert len(told_of_two_failures()) == 2
     assert open_now() == ["failed one", "failed one"]
 
 
-def test_with_it_the_same_is_told_once(jobs, watched):
-    watch = watched(alerts_with(webhook(on=("failed",))))
-    job = jobs("one")["one"]
-    told = []
-    for _ in range(2):
-        run_of(job, "error")
-        told += watch.told(MINUTE)
-    assert len(told) == 1
+def test_with_it_the_same_is_told_once(told_of_two_failures):
+    assert len(told_of_two_failures()) == 1
 
 
 def test_what_is_long_over_is_removed_and_what_lasts_stays(jobs, watched, clock):

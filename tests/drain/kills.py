@@ -32,6 +32,7 @@ NEW = 12  # letters that join before each process starts
 LONGEST_LIFE = 0.25  # seconds from the fork to the kill
 LEASE_PASSED = 100.0  # seconds by which the clock is ahead once leases are to have run out
 CALL_SECONDS = 0.004
+AIMED_CALL_SECONDS = 0.2  # long enough for a kill to meet a call that it waited for
 REFUSED = 7
 
 
@@ -61,7 +62,8 @@ def main(kills: int, seed: int, store: str = "", *, sabotage: bool = False) -> R
         kills: how many.
         seed: of the moments.
         store: a ``DATABASE_URL``; empty for an SQLite file of its own.
-        sabotage: give each try a key of its own, which must be found out.
+        sabotage: give each try a key of its own, which must be found out; so each kill waits for
+            a letter to be on its way, and chance has no part in it.
 
     Raises:
         AssertionError: a letter was lost, is stuck, or had two effects.
@@ -87,22 +89,25 @@ def main(kills: int, seed: int, store: str = "", *, sabotage: bool = False) -> R
 
             claims.idempotency_key = _key_of_a_try
         log = Path(folder) / "effects"
-        api, port = _start_api(log)
+        api, port = _start_api(log, AIMED_CALL_SECONDS if sabotage else CALL_SECONDS)
         try:
-            killed = _kill(random.Random(seed), kills, port)
+            killed = _kill(random.Random(seed), kills, port, log if sabotage else None)
             return _look(killed, log)
         finally:
             forks.end(api)
 
 
-def _kill(chance: random.Random, kills: int, port: int) -> int:
+def _kill(chance: random.Random, kills: int, port: int, aim: Path | None) -> int:
     killed = late = 0
     for _ in range(kills):
         forks.fork(_fill)
         late += LEASE_PASSED * chance.choice((0, 1))
         applied = chance.random() < 0.5
         pid = forks.start(lambda late=late, applied=applied: _drain(port, late, applied=applied))
-        SYSTEM_CLOCK.sleep(chance.uniform(0, LONGEST_LIFE))
+        if aim is None:
+            SYSTEM_CLOCK.sleep(chance.uniform(0, LONGEST_LIFE))
+        else:
+            forks.wait_for_more(aim, what="a letter on its way")
         os.kill(pid, signal.SIGKILL)
         killed += os.WIFSIGNALED(os.waitpid(pid, 0)[1])
     # Three strikes and a last run, each when everything is due again.
@@ -186,7 +191,8 @@ def _key_of_a_try(record: Any) -> str:
 class _Api(asyncio.Protocol):
     """Has its effect once per key, answers a little later, and logs what it was asked."""
 
-    def __init__(self, log: Path, done: set[str]) -> None:
+    def __init__(self, log: Path, done: set[str], seconds: float) -> None:
+        self.seconds = seconds
         self.log = log.open("a", buffering=1)
         self.done = done
         self.read = b""
@@ -216,21 +222,21 @@ class _Api(asyncio.Protocol):
         self.log.write(json.dumps({"record": str(record), "key": key, "effect": effect}) + "\n")
         status = b"422 No" if refused else b"200 OK"
         answer = b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\n{}"
-        asyncio.get_running_loop().call_later(CALL_SECONDS, self._answer, answer)
+        asyncio.get_running_loop().call_later(self.seconds, self._answer, answer)
 
     def _answer(self, answer: bytes) -> None:
         if not self.transport.is_closing():
             self.transport.write(answer)
 
 
-def _start_api(log: Path) -> tuple[int, int]:
+def _start_api(log: Path, seconds: float) -> tuple[int, int]:
     log.touch()
     read, write = os.pipe()
     done: set[str] = set()
 
     async def serve() -> None:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: _Api(log, done), "127.0.0.1", 0)
+        server = await loop.create_server(lambda: _Api(log, done, seconds), "127.0.0.1", 0)
         os.write(write, str(server.sockets[0].getsockname()[1]).encode())
         await server.serve_forever()
 

@@ -54,9 +54,11 @@ class Log:
 
     def rewind(self, instant: datetime) -> rewinding.Rewound:
         one = self.planner.jobs[self.job.pk]
-        stranded = Stranded(one.id, one.cursor, one.schedule, one.target, one.spec.schedule)
+        stranded = Stranded(
+            one.id, one.cursor, one.schedule, one.target, one.spec.schedule, to_micros(instant)
+        )
         with self.store.transaction():
-            done = rewind([stranded], to_micros(instant))
+            done = rewind([stranded])
         self.planner.moved(done.cursors)
         return done
 

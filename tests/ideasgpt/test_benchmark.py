@@ -6,13 +6,24 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.store import chosen
+
 ROOT = Path(__file__).parents[2]
 
 
 def run(name, *words):
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     done = subprocess.run(
-        [sys.executable, "-m", f"benchmarks.{name}", "--ideas", "1500", *words],
+        [
+            sys.executable,
+            "-m",
+            f"benchmarks.{name}",
+            "--ideas",
+            "1500",
+            *words,
+            "--store",
+            chosen(),
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -28,8 +39,11 @@ def run(name, *words):
 def test_the_ranking_benchmark_runs_and_prints_every_scenario():
     done = run("ranking")
     assert "1,500 ideas, 3,000 purchases, 150 claims, seed 1" in done.stdout
-    rows = re.findall(r"^(all|1 %|none) changed +\S+ +\S+ +\S+ +(\S+)", done.stdout, re.MULTILINE)
-    assert rows == [("all", "1,500"), ("1 %", "15"), ("none", "0")]
+    # Two times, two ratios with the limit between them, the rows that were written.
+    row = r"^(all|1 %|none) changed +\S+ +\S+ +\S+ +(\S+) +\S+ +(\S+)"
+    assert re.findall(row, done.stdout, re.MULTILINE) == [
+        ("all", "-", "1,500"), ("1 %", "0.2", "15"), ("none", "0.1", "0"),
+    ]  # fmt: skip
 
 
 def test_the_cleaning_benchmark_runs_and_finds_nothing_left_in_many_runs():

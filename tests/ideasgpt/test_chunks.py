@@ -144,3 +144,40 @@ def test_portions_hold_every_id_once(clock):
         seen += portion
         turns.rows = max(1, turns.rows // 2) if len(seen) % 2 else turns.rows + 7
     assert seen == list(range(1000))
+
+
+def work_through(clock, ids, seconds):
+    """Take turns of 500 rows that each take so long; return what was written and the longest."""
+    turns, seen = Turns(clock), []
+    turns.rows = 500
+    for portion in turns.portions(ids):
+        with turns.turn(len(portion)):
+            for piece in turns.pieces(portion):
+                seen += piece
+                clock.advance(len(piece) * seconds)
+    return seen, turns.longest
+
+
+@pytest.mark.parametrize("seconds", [0, 1e-6, 0.0001, 0.001, 0.5])
+def test_a_turn_ends_in_time_however_dear_its_rows_have_become(clock, seconds):
+    seen, longest = work_through(clock, list(range(1000)), seconds)
+    assert seen == list(range(1000))
+    assert longest <= chunks.LONGEST_SECONDS + chunks.PIECE_ROWS * seconds
+
+
+def test_sabotage_without_the_look_at_the_clock_a_turn_lasts_as_long_as_its_rows(
+    clock, monkeypatch
+):
+    monkeypatch.setattr(chunks, "LONGEST_SECONDS", float("inf"))
+    _, longest = work_through(clock, list(range(1000)), 0.001)
+    assert longest == pytest.approx(0.5)
+
+
+def test_a_turn_that_was_cut_short_teaches_what_its_rows_cost(clock):
+    turns = Turns(clock)
+    turns.rows = 1000
+    for portion in turns.portions(list(range(10_000))):
+        with turns.turn(len(portion)):
+            for piece in turns.pieces(portion):
+                clock.advance(len(piece) * 0.0001)
+    assert 50 <= turns.rows <= 70  # 0.1 ms a row: 60 take the 6 ms aimed at

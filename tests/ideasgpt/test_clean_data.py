@@ -193,6 +193,21 @@ def test_a_deadline_ends_the_run_partial_and_the_next_takes_the_rest(
     assert not Idea.objects.exists()
 
 
+def test_turns_that_are_cut_short_leave_no_idea_behind(stale, context, clock, monkeypatch):
+    monkeypatch.setattr("ideasgpt.ideas.jobs.chunks.FIRST_ROWS", 60)
+    for _ in range(60):
+        stale()
+
+    def slowly(execute, sql, params, many, context):
+        if many:
+            clock.advance(0.02)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(slowly):
+        assert run(context()).data == {"deleted": 60}
+    assert not Idea.objects.exists()
+
+
 def test_the_sample_has_something_to_clean(context):
     load_sample(ideas=300, purchases=300, claims=20, seed=2)
     before = Idea.objects.count()

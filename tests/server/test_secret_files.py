@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
@@ -63,3 +64,15 @@ def test_an_empty_file_is_refused(tmp_path):
     path.touch(mode=0o600)
     with pytest.raises(SecretError, match="is empty"):
         secret_from_file(path, variable="A_SECRET")
+
+
+def test_a_disk_that_is_full_leaves_no_half_secret_behind(tmp_path, monkeypatch):
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            secret_from_file(tmp_path / "secret", variable="A_SECRET")
+        assert list(tmp_path.iterdir()) == []
+    assert secret_from_file(tmp_path / "secret", variable="A_SECRET")

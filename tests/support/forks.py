@@ -8,6 +8,9 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
+
+from tests.support.waiting import wait_until
 
 
 def start(work: Callable[[], object]) -> int:
@@ -35,6 +38,12 @@ def fork(work: Callable[[], object]) -> None:
 def end(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
+
+
+def wait_for_more(log: Path, *, what: str) -> None:
+    """Wait until something is added to a file."""
+    size = log.stat().st_size
+    wait_until(lambda: log.stat().st_size > size, 20, what=what)
 
 
 def arguments(description: str | None) -> argparse.Namespace:

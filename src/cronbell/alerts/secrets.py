@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 from cronbell.alerts.signing import signing_key
 from cronbell.config.alerts import Channel, ChannelType
 from cronbell.errors import SecretError
+from cronbell.files import require_private
 
 LARGEST = 8_192
 
@@ -34,11 +34,7 @@ def resolve(reference: str, env: Mapping[str, str] | None = None) -> str:
         return value
     path = Path(place)
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & 0o077:
-            raise SecretError(
-                f"{path} can be read by others (mode {mode:04o})", hint=f"chmod 600 {path}"
-            )
+        require_private(path)
         with path.open(encoding="utf-8") as file:
             value = file.read(LARGEST).strip()
     except (OSError, UnicodeDecodeError) as error:

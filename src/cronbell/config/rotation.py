@@ -9,9 +9,7 @@ nobody sends it any more. Whoever sends or checks looks at the files each time, 
 from __future__ import annotations
 
 import logging
-import os
 import secrets
-import stat
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from pathlib import Path
 
 from cronbell.config.secrets import check_secret, secrets_from_env
 from cronbell.errors import SecretError
+from cronbell.files import Stamp, read_private, replace_private, stamp
 
 log = logging.getLogger("cronbell.config.rotation")
 
@@ -27,10 +26,9 @@ log = logging.getLogger("cronbell.config.rotation")
 FOLDER_VARIABLE = "CRONBELL_SECRETS"
 CURRENT, NEXT, PREVIOUS = "cron-secret", "cron-secret-next", "cron-secret-previous"
 NAMES = (CURRENT, NEXT, PREVIOUS)
-OWNER_ONLY = 0o600
 BYTES = 32
 
-Fingerprint = tuple[tuple[int, int, int] | None, ...]
+Fingerprint = tuple[Stamp | None, ...]
 
 
 class Step(StrEnum):
@@ -118,7 +116,7 @@ def start(folder: Path) -> None:
             f"there is no {CURRENT} in {folder}: the secret is set where Cronbell is started",
             hint="docs/howto/rotate-the-secret.md says how to exchange one by hand",
         )
-    _write(folder / NEXT, secrets.token_urlsafe(BYTES))
+    replace_private(folder / NEXT, secrets.token_urlsafe(BYTES))
 
 
 def abort(folder: Path) -> None:
@@ -140,7 +138,7 @@ def switch(folder: Path) -> None:
     _require(folder, Step.STARTED)
     # In this order: whoever reads at whatever moment finds both among what is accepted, or looks
     # again because the files have changed since.
-    _write(folder / PREVIOUS, _secret(folder / CURRENT))
+    replace_private(folder / PREVIOUS, _secret(folder / CURRENT))
     (folder / NEXT).replace(folder / CURRENT)
 
 
@@ -186,7 +184,7 @@ def _require(folder: Path, wanted: Step) -> None:
 
 
 def _read(folder: Path, beside: str) -> InForce:
-    written_at = _stat(folder / CURRENT)
+    written_at = stamp(folder / CURRENT)
     accepted = [_secret(folder / CURRENT)]
     for name in (NEXT, PREVIOUS):
         try:
@@ -201,18 +199,13 @@ def _read(folder: Path, beside: str) -> InForce:
 
 def _secret(path: Path) -> str:
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        value = path.read_text("ascii", "replace").strip()
+        value = read_private(path)
     except FileNotFoundError:
         if path.name == CURRENT:
             raise SecretError(f"{path} is gone", hint="put it back from a backup") from None
         raise
     except OSError as error:
         raise SecretError(f"{path} cannot be read: {error.strerror}") from error
-    if mode & 0o077:
-        raise SecretError(
-            f"{path} can be read by others (mode {mode:04o})", hint=f"chmod 600 {path}"
-        )
     try:
         check_secret(value)
     except SecretError as error:
@@ -220,24 +213,5 @@ def _secret(path: Path) -> str:
     return value
 
 
-def _write(path: Path, value: str) -> None:
-    # Whole or not at all, with its final mode from the first moment on.
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(value + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-
-
 def _fingerprint(folder: Path) -> Fingerprint:
-    return tuple(_stat(folder / name) for name in NAMES)
-
-
-def _stat(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return tuple(stamp(folder / name) for name in NAMES)

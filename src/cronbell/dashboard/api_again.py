@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from ninja import Body, Router, Schema
 from ninja.responses import Status as Answer
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.dashboard.answers import (
@@ -22,7 +22,7 @@ from cronbell.dashboard.answers import (
     wrong_method,
 )
 from cronbell.dashboard.api_access import allowed
-from cronbell.dashboard.parameters import Instant
+from cronbell.dashboard.parameters import Instant, Word
 from cronbell.dashboard.scopes import Scope
 from cronbell.domain import Overlap
 from cronbell.errors import CronbellError
@@ -36,10 +36,6 @@ SHOWN = 50
 Nonce = Annotated[str, Field(max_length=again.LONGEST_NONCE, pattern=r"^[!-~]*$")]
 
 
-def _word(value: Any) -> Any:
-    return value if isinstance(value, str) else ""
-
-
 class Rerun(Schema):
     """Which click this is."""
 
@@ -49,7 +45,7 @@ class Rerun(Schema):
 class NewBackfill(Schema):
     """What to fill; both ends are included."""
 
-    jobName: Annotated[str, BeforeValidator(_word)] = ""
+    jobName: Word = ""
     since: Instant = Field(None, description="UTC if no offset")
     until: Instant = Field(None, description="now, unless given")
     overlap: Overlap = Field(Overlap.QUEUE_ALL, description="queue_all, allow or skip")

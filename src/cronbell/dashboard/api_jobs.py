@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import logging
-from typing import Annotated, Any
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from ninja import Body, Router, Schema
 from ninja.responses import Status as Answer
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from cronbell.clock import iso
 from cronbell.dashboard.answers import (
@@ -20,6 +20,7 @@ from cronbell.dashboard.answers import (
     in_service_language,
     wrong_method,
 )
+from cronbell.dashboard.parameters import Word
 from cronbell.errors import UnknownJobError
 from cronbell.runlog.models import Job
 from cronbell.runlog.pausing import LONGEST_REASON, PauseError, pause, resume
@@ -28,14 +29,10 @@ from cronbell.runlog.queries import configured_job
 log = logging.getLogger(__name__)
 
 
-def _word(value: Any) -> Any:
-    return value if isinstance(value, str) else ""
-
-
 class Pausing(Schema):
     """Why a job is to be paused."""
 
-    reason: Annotated[str, BeforeValidator(_word)] = Field(
+    reason: Word = Field(
         "", description=f"for whoever finds the job paused; 1 to {LONGEST_REASON} characters"
     )
 

@@ -72,6 +72,12 @@ def _optional(value: Any) -> Any:
     return None if value == "" else value
 
 
+def _word(value: Any) -> Any:
+    return value if isinstance(value, str) else ""
+
+
+# A text, empty where something else was sent: what is said about that is one message.
+Word = Annotated[str, BeforeValidator(_word)]
 Page = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MAX_PAGE)]
 Limit = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MAX_LIMIT)]
 Instant = Annotated[datetime | None, BeforeValidator(_instant)]

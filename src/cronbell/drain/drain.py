@@ -187,7 +187,9 @@ class _Run:
                 if room and (wait := self._wait()):
                     self._turn(callers, self._nap(callers, wait), 0)
                 elif room and self.tally.stop is None:
-                    self._turn(callers, self._gathered(callers, []), room)
+                    back = self._gathered(callers, [])
+                    # Asked again: what came back meanwhile has left room, too.
+                    self._turn(callers, back, self._room(callers.flying))
                 elif callers.flying:
                     self._turn(callers, self._gathered(callers, callers.answered()), 0)
         finally:
@@ -220,7 +222,8 @@ class _Run:
         while callers.flying:
             left = self.turned + GATHER - self.clock.monotonic()
             busy = callers.flying >= self.drain.concurrency
-            more = callers.answered(max(left, 0.0) if busy or back else 0.0)
+            idle = not busy and self.waiting
+            more = callers.answered(0.0 if idle else max(left, 0.0))
             if not more:
                 break
             back += more

@@ -15,10 +15,11 @@ from cronbell.clock import Clock
 from cronbell.domain import JobSpec
 from cronbell.engine.writer import Writer
 from cronbell.errors import ScheduleError
-from cronbell.runlog.heartbeats import expire, look
+from cronbell.runlog.heartbeats import expire, key_target, look
+from cronbell.runlog.rewinding import Stranded
 from cronbell.runlog.store import RunStore
 from cronbell.schedule import Schedule, schedule_of
-from cronbell.schedule.heartbeats import MICROS, window_of
+from cronbell.schedule.heartbeats import MICROS, last_closed, window_of
 
 log = logging.getLogger("cronbell.engine.heartbeats")
 
@@ -37,7 +38,8 @@ class Heartbeats:
     def __init__(self, writer: Writer, clock: Clock) -> None:
         self.writer = writer
         self.clock = clock
-        self._jobs: dict[int, tuple[Schedule, float]] = {}
+        self._jobs: dict[int, tuple[Schedule, JobSpec]] = {}
+        self._closes: dict[int, int] = {}  # an entry of the heap that says otherwise is void
         self._heap: list[tuple[int, int]] = []
         self._loaded = 0
 
@@ -48,13 +50,14 @@ class Heartbeats:
             jobs: (id, definition, cursor in microseconds); those that are called are passed over.
         """
         self._jobs.clear()
+        self._closes.clear()
         self._heap.clear()
         self._loaded += 1
         for job_id, spec, cursor in jobs:
             if not (spec.heartbeat and spec.enabled):
                 continue
             try:
-                self._jobs[job_id] = (schedule_of(spec), spec.grace)
+                self._jobs[job_id] = (schedule_of(spec), spec)
             except ScheduleError:
                 # An older version's row; one bad job must not stop the others.
                 log.exception("heartbeat %s is not watched", spec.name)
@@ -71,13 +74,44 @@ class Heartbeats:
         now = self.clock.micros()
         due: list[int] = []
         while self._heap and self._heap[0][0] <= now and len(due) < CHUNK:
-            due.append(heapq.heappop(self._heap)[1])
+            closes, job_id = heapq.heappop(self._heap)
+            if self._closes.get(job_id) == closes:
+                due.append(job_id)
         loaded = self._loaded
         cursors = await self._look(due, now)
         if loaded == self._loaded:
             for job_id, cursor in cursors.items():
                 self._push(job_id, cursor)
         return len(due) == CHUNK
+
+    def __len__(self) -> int:
+        """Return how many heartbeats are watched."""
+        return len(self._jobs)
+
+    def stranded(self, cursors: Mapping[int, int], now: int) -> list[Stranded]:
+        """Say which of these jobs, by number and cursor, are heartbeats, and what is over of them.
+
+        Args:
+            cursors: in microseconds, in the future.
+            now: microseconds.
+        """
+        found = []
+        for job_id, cursor in cursors.items():
+            if job_id in self._jobs:
+                schedule, spec = self._jobs[job_id]
+                over = last_closed(schedule, now, spec.grace)
+                found.append(
+                    Stranded(
+                        job_id, cursor, schedule, key_target(spec), spec.schedule,
+                        now if over is None else over * MICROS,
+                    )
+                )  # fmt: skip
+        return found
+
+    def moved(self, cursors: Mapping[int, int]) -> None:
+        """Watch from other cursors than before; jobs that are no heartbeats are passed over."""
+        for job_id, cursor in cursors.items():
+            self._push(job_id, cursor)
 
     async def _look(self, job_ids: list[int], now: int) -> Mapping[int, int]:
         try:
@@ -94,10 +128,11 @@ class Heartbeats:
     def _push(self, job_id: int, cursor: int) -> None:
         if job_id not in self._jobs:
             return
-        schedule, grace = self._jobs[job_id]
+        schedule, spec = self._jobs[job_id]
         fire = schedule.next(cursor // MICROS)
         if fire is not None:
-            heapq.heappush(self._heap, (window_of(schedule, fire, grace).closes, job_id))
+            self._closes[job_id] = window_of(schedule, fire, spec.grace).closes
+            heapq.heappush(self._heap, (self._closes[job_id], job_id))
 
 
 def _record(store: RunStore, job_ids: Sequence[int], now: int) -> dict[int, int]:

@@ -144,7 +144,8 @@ class Runner:
             lease_seconds=self.settings.lease_seconds,
             lease_time=lease_time or lease_time_for(clock),
         )
-        self.rewinder = Rewinder(self.writer, self.planner, clock, self.keeper.clocks)
+        clocks = self.keeper.clocks
+        self.rewinder = Rewinder(self.writer, self.planner, self.heartbeats, clock, clocks)
         self.pool = Pool(
             self.writer,
             self.settler,
@@ -153,12 +154,12 @@ class Runner:
             in_hand,
             concurrency=self.settings.concurrency,
             lease_seconds=self.settings.lease_seconds,
-            clocks=self.keeper.clocks,
+            clocks=clocks,
         )
         behind, kept = self.pool.behind, self.settings.retention
         self.housekeeping = Housekeeping(self.writer, clock, kept, note=self._note, behind=behind)
         told = self.settings.alerts
-        self.alerting = Alerting(self.housekeeping, self.keeper.clocks, self.executor, told)
+        self.alerting = Alerting(self.housekeeping, clocks, self.executor, told)
         self.ready = asyncio.Event()
         self._poked = asyncio.Event()
 

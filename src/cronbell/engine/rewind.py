@@ -6,9 +6,17 @@ import logging
 
 from cronbell.clock import Clock, from_micros, iso
 from cronbell.engine.clocks import Clocks
+from cronbell.engine.heartbeats import Heartbeats
 from cronbell.engine.planner import GRACE, MICROS, Planner
 from cronbell.engine.writer import Writer
-from cronbell.runlog.rewinding import Rewound, Stranded, believable, rewind
+from cronbell.runlog.rewinding import (
+    Rewound,
+    Stranded,
+    believable,
+    cursors_after,
+    hasten,
+    rewind,
+)
 
 log = logging.getLogger("cronbell.engine.rewind")
 
@@ -24,14 +32,23 @@ class Rewinder:
 
     Args:
         writer: the run log's writer.
-        planner: knows every job's cursor.
+        planner: knows the cursor of every job that is called.
+        heartbeats: knows the others; their cursors are the run log's to say, since pings move them.
         clock: what time it is.
         clocks: what the store's clock says; a job counts as ahead only if it is ahead of both.
     """
 
-    def __init__(self, writer: Writer, planner: Planner, clock: Clock, clocks: Clocks) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        planner: Planner,
+        heartbeats: Heartbeats,
+        clock: Clock,
+        clocks: Clocks,
+    ) -> None:
         self.writer = writer
         self.planner = planner
+        self.heartbeats = heartbeats
         self.clock = clock
         self.clocks = clocks
         self._told: tuple[str, int] = ("", 0)
@@ -41,7 +58,9 @@ class Rewinder:
         if self.clocks.aside:
             return
         now = self.clock.micros()
-        stranded = self._stranded(max(now, self.clocks.now()) + GRACE * MICROS)
+        after = max(now, self.clocks.now()) + GRACE * MICROS
+        await self._hasten(now, after)
+        stranded = [*self._stranded(after, now), *await self._stranded_heartbeats(after, now)]
         if not stranded:
             self._told = ("", 0)
             return
@@ -59,10 +78,11 @@ class Rewinder:
             some = stranded[start : start + CHUNK]
 
             def act(_store: object, some: list[Stranded] = some) -> Rewound:
-                return rewind(some, now)
+                return rewind(some)
 
             done = await self.writer.submit(act)
             self.planner.moved(done.cursors)
+            self.heartbeats.moved(done.cursors)
             cursors |= done.cursors
             fires += done.fires
         if cursors:
@@ -80,9 +100,22 @@ class Rewinder:
                 left,
             )
 
-    def _stranded(self, after: int) -> list[Stranded]:
+    async def _hasten(self, now: int, after: int) -> None:
+        def act(_store: object) -> int:
+            return hasten(now, after) if believable(now) else 0
+
+        if count := await self.writer.submit(act):
+            log.warning("a clock was ahead: %d runs that it had put off are tried again", count)
+
+    async def _stranded_heartbeats(self, after: int, now: int) -> list[Stranded]:
+        if not len(self.heartbeats):
+            return []
+        cursors = await self.writer.submit(lambda _store: cursors_after(after))
+        return self.heartbeats.stranded(cursors, now)
+
+    def _stranded(self, after: int, now: int) -> list[Stranded]:
         return [
-            Stranded(job.id, job.cursor, job.schedule, job.target, job.spec.schedule)
+            Stranded(job.id, job.cursor, job.schedule, job.target, job.spec.schedule, now)
             for job in self.planner.jobs.values()
             if job.cursor > after
         ]

@@ -1,7 +1,6 @@
 """Notices that a configuration file was changed, and reads it anew.
 
-It looks at the files' times, sizes and inodes a few times a second: the same on every system and
-every kind of file system, and an editor that writes a new file in place of the old is seen too.
+It looks at the files' times, sizes and inodes a few times a second (``files.stamp``).
 """
 
 from __future__ import annotations
@@ -12,10 +11,11 @@ from pathlib import Path
 
 from cronbell.config.loader import Config, load
 from cronbell.errors import CronbellError, describe
+from cronbell.files import Stamp, stamp
 
 log = logging.getLogger("cronbell.engine.watch")
 
-Fingerprint = tuple[tuple[int, int, int] | None, ...]
+Fingerprint = tuple[Stamp | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +87,7 @@ class Watcher:
         return load(vercel_json, cronbell_toml, target=self.target)
 
     def _fingerprint(self) -> Fingerprint:
-        return tuple(_stat(path) for path in self._paths())
+        return tuple(stamp(path) for path in self._paths())
 
     def _paths(self) -> list[Path]:
         return [path for path in (self.vercel_json, self.cronbell_toml) if path is not None]
-
-
-def _stat(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -178,8 +178,15 @@ def _at(row: FireRow, spec: JobSpec, fire: int) -> FireRow:
 
 
 def _key(spec: JobSpec, fire: int) -> str:
-    # A heartbeat has no path; its name tells it from others with the same schedule.
-    return fire_key_at(f"heartbeat:{spec.name}", spec.schedule, fire)
+    return fire_key_at(key_target(spec), spec.schedule, fire)
+
+
+def key_target(spec: JobSpec) -> str:
+    """Return what the keys of a heartbeat's fires are made of, beside schedule and instant.
+
+    It has no path; its name tells it from others with the same schedule.
+    """
+    return f"heartbeat:{spec.name}"
 
 
 def _take(job: Job, spec: JobSpec, ping: Ping, now: int, cursor: int) -> int:

@@ -106,17 +106,24 @@ def silent(schedule: Schedule, cursor: int, now: int, grace: float) -> Silent | 
         grace: as for ``window_of``.
     """
     after = cursor // MICROS
-    last = _last_closed(schedule, now, grace)
+    last = last_closed(schedule, now, grace)
     if last is None or last <= after:
         return None
-    old = _last_closed(schedule, now - WATCHED_SECONDS * MICROS, grace)
+    old = last_closed(schedule, now - WATCHED_SECONDS * MICROS, grace)
     if old is None or old <= after:
         return Silent(tuple(schedule.fires(after, last)), None, None, 0)
     noticed = tuple(schedule.fires(old, last))
     return Silent(noticed, schedule.next(after), old, schedule.count(after, old))
 
 
-def _last_closed(schedule: Schedule, now: int, grace: float) -> int | None:
+def last_closed(schedule: Schedule, now: int, grace: float) -> int | None:
+    """Return the newest fire whose window is over, epoch seconds; None where there is none.
+
+    Args:
+        schedule: when pings are due.
+        now: microseconds.
+        grace: as for ``window_of``.
+    """
     fire = schedule.previous(now // MICROS + 1)
     if fire is not None and window_of(schedule, fire, grace).closes > now:
         # The one before closed when this one opened, if not earlier.

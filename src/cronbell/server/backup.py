@@ -26,8 +26,8 @@ from pathlib import Path
 from cronbell import __version__
 from cronbell.clock import iso
 from cronbell.errors import CronbellError
+from cronbell.files import DIRECTORY_MODE, OWNER_ONLY
 from cronbell.server.prepare import LOCK
-from cronbell.server.secrets import DIRECTORY_MODE, OWNER_ONLY
 
 FORMAT = 1
 MANIFEST = "manifest.json"

@@ -18,8 +18,9 @@ from django.db import DatabaseError, connections
 from cronbell.config.rotation import CURRENT, FOLDER_VARIABLE
 from cronbell.config.secrets import check_secret
 from cronbell.errors import SecretError, StartError, StorageError
+from cronbell.files import DIRECTORY_MODE
 from cronbell.server.hooks import run_prepared
-from cronbell.server.secrets import DIRECTORY_MODE, secret_from_file
+from cronbell.server.secrets import secret_from_file
 
 LOCK = "start.lock"
 # PostgreSQL's advisory lock for the same: any number, the same in every version.

@@ -37,6 +37,7 @@ LONGEST_LIFE = 0.6  # seconds from the start of the job to the kill
 LEASE_PASSED = 400.0  # seconds by which clocks are ahead once leases are to have run out
 BATCH = 100
 MODEL_SECONDS = 0.05
+AIMED_MODEL_SECONDS = 0.4  # long enough for a kill to meet a question that it waited for
 KINDS = {  # what the document and the claim are, and what must come of them
     "approved": (b"Package: sesame-lib", {"package": "sesame-lib"}),
     "needs_review": (b"A shopping list: bread, milk.", {"package": "sesame-lib"}),
@@ -70,7 +71,8 @@ def main(kills: int, seed: int, store: str = "", *, sabotage: bool = False) -> R
         kills: rounds; in each at least one process is killed unless it ends before.
         seed: of the moments.
         store: a ``DATABASE_URL``; empty for SQLite files of its own.
-        sabotage: have nobody take up what a dead verifier held, which must be found out.
+        sabotage: have nobody take up what a dead verifier held, which must be found out; so each
+            kill waits for the verifier to hold a record, and chance has no part in it.
 
     Raises:
         AssertionError: a record was lost, is stuck, or was decided twice.
@@ -78,10 +80,11 @@ def main(kills: int, seed: int, store: str = "", *, sabotage: bool = False) -> R
     with tempfile.TemporaryDirectory(prefix="cronbell-verification-kills-") as folder:
         log = Path(folder) / "asked"
         log.touch()
-        model, address = _start_model(log)
+        model, address = _start_model(log, AIMED_MODEL_SECONDS if sabotage else MODEL_SECONDS)
         try:
             _prepare(folder, store, address, sabotage=sabotage)
-            killed, unsettled = _kill(random.Random(seed), kills, Path(folder) / "port")
+            aim = log if sabotage else None
+            killed, unsettled = _kill(random.Random(seed), kills, Path(folder) / "port", aim)
             records = _look(Path(folder) / "records")
             return Report(killed, records, unsettled, len(log.read_text().splitlines()))
         finally:
@@ -118,7 +121,7 @@ def _prepare(folder: str, store: str, model: str, *, sabotage: bool) -> None:
         standing.give_back_abandoned = lambda _now: 0
 
 
-def _kill(chance: random.Random, kills: int, note: Path) -> tuple[int, int]:
+def _kill(chance: random.Random, kills: int, note: Path, aim: Path | None) -> tuple[int, int]:
     killed = unsettled = 0
     late = 0.0
     for _ in range(kills):
@@ -127,7 +130,11 @@ def _kill(chance: random.Random, kills: int, note: Path) -> tuple[int, int]:
         verifier, url = _start_verifier(note, late)
         job = forks.start(lambda late=late, url=url: _drain(url, late))
         victims = chance.choice(((job,), (verifier,), (job, verifier)))
-        SYSTEM_CLOCK.sleep(chance.uniform(0, LONGEST_LIFE))
+        if aim is None:
+            SYSTEM_CLOCK.sleep(chance.uniform(0, LONGEST_LIFE))
+        else:
+            victims = (verifier,)
+            forks.wait_for_more(aim, what="a question to the model")
         for pid in victims:
             os.kill(pid, signal.SIGKILL)
         for pid in victims:
@@ -235,7 +242,7 @@ def _start_verifier(note: Path, late: float) -> tuple[int, str]:
     return pid, f"http://127.0.0.1:{port}"
 
 
-def _start_model(log: Path) -> tuple[int, str]:
+def _start_model(log: Path, seconds: float) -> tuple[int, str]:
     ours, theirs = socket.socketpair()
 
     def serve() -> None:
@@ -245,7 +252,7 @@ def _start_model(log: Path) -> tuple[int, str]:
                     file.write(json.dumps(one) + "\n")
 
         def slowly(told: Any) -> Any:
-            SYSTEM_CLOCK.sleep(MODEL_SECONDS)  # so that kills meet verifications that wait for it
+            SYSTEM_CLOCK.sleep(seconds)  # so that kills meet verifications that wait for it
             return approval(told)
 
         with ObeyingModel() as model:

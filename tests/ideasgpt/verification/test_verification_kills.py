@@ -35,6 +35,6 @@ def test_killed_at_random_moments_every_record_has_one_verdict(kill):
 
 @pytest.mark.faults
 def test_sabotage_what_a_dead_verifier_held_is_found_stuck(kill):
-    running = kill("--kills", "4", "--seed", "7", "--sabotage")
+    running = kill("--kills", "2", "--seed", "7", "--sabotage")
     assert running.wait(100) == 1, running.output()
     assert "is submitted, stuck or lost" in running.output()

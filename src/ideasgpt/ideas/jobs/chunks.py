@@ -1,13 +1,15 @@
 """How a job writes beside everybody else: short turns with the write lock, and rests between.
 
 DESIGN, "Writers": a chunk holds the lock for 10 ms or less, then rests at least 5 ms. How many rows
-that is differs by machine, by table and by the minute, so it is measured and not configured.
+that is differs by machine, by table and by the minute, so it is measured and not configured. What
+was measured may not hold for the next turn: one that comes upon dearer rows ends when its time is
+up, and the next begins with what it left.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from statistics import median
 from types import TracebackType
@@ -18,7 +20,9 @@ from django.db import connection, transaction
 from cronbell.clock import Clock
 
 AIM_SECONDS = 0.006  # below the limit of 10 ms, so that an unlucky turn still stays within it
+LONGEST_SECONDS = 0.008  # a turn that has lasted so long begins no further piece
 REST_SECONDS = 0.005
+PIECE_ROWS = 25  # the clock is looked at between pieces
 FIRST_ROWS = 100
 FEWEST_ROWS = 20  # fewer would not make a turn shorter: beginning and committing take their time
 MOST_ROWS = 5000
@@ -48,6 +52,7 @@ class Turns:
         rows: how many rows the next turn should write.
         longest: seconds the longest turn so far held the lock.
         count: turns taken.
+        left: how many of the last turn's ids its time did not suffice for.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -55,6 +60,8 @@ class Turns:
         self.rows = FIRST_ROWS
         self.longest = 0.0
         self.count = 0
+        self.left = 0
+        self._begun = 0.0
         self._free_at: float | None = None
         self._costs: deque[float] = deque(maxlen=REMEMBERED)  # seconds a row, turn by turn
         self._sqlite = connection.vendor == "sqlite"
@@ -91,7 +98,7 @@ class Turns:
             if self.count:
                 cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
-    def portions(self, ids: list[int]) -> Iterator[list[int]]:
+    def portions(self, ids: Sequence[int]) -> Iterator[Sequence[int]]:
         """Cut ids into what one turn should write, asking anew for each.
 
         A rest of less than half a turn goes along with the last: 9 ms, still within the limit.
@@ -101,8 +108,20 @@ class Turns:
             most = self.rows + self.rows // 2
             fits = len(ids) - start <= most
             portion = ids[start : start + (most if fits else self.rows)]
+            self.left = 0
             yield portion
-            start += len(portion)
+            start += len(portion) - self.left
+
+    def pieces(self, ids: Sequence[int]) -> Iterator[Sequence[int]]:
+        """Cut a turn's ids into pieces, until all are yielded or the turn has lasted too long.
+
+        What is left over is the beginning of the next of ``portions``.
+        """
+        for start in range(0, len(ids), PIECE_ROWS):
+            if start and self.clock.monotonic() - self._begun >= LONGEST_SECONDS:
+                self.left = len(ids) - start
+                return
+            yield ids[start : start + PIECE_ROWS]
 
     @contextmanager
     def turn(self, rows: int) -> Iterator[None]:
@@ -111,11 +130,12 @@ class Turns:
         The waiting for others is not counted: what is measured is how long others waited for us.
         """
         self._rest()
+        self.left = 0
         with transaction.atomic():
-            begun = self.clock.monotonic()
+            self._begun = self.clock.monotonic()
             yield
         self._free_at = self.clock.monotonic()
-        self._learn(self._free_at - begun, rows)
+        self._learn(self._free_at - self._begun, rows - self.left)
 
     def _rest(self) -> None:
         if self._free_at is None:

@@ -117,16 +117,27 @@ def old_temporary(cutoff: datetime) -> Iterator[list[int]]:
 def delete(ids: Sequence[int], cutoff: datetime, turns: Turns) -> int:
     """Delete those of the given ideas that still may go, in one turn; return how many went.
 
+    What the turn's time does not suffice for is ``turns.left``.
+
     On PostgreSQL the rows are locked first, leaving out those that a purchase in progress holds:
     the DELETE then sees every purchase that was made before it. On SQLite the turn itself is the
-    lock, and ``select_for_update`` does nothing.
+    lock, and looking first would only lengthen it.
     """
+    deleted = 0
     before = connection.ops.adapt_datetimefield_value(cutoff)
     with turns.turn(len(ids)), connection.cursor() as cursor:
-        ours = Idea.objects.select_for_update(skip_locked=True).filter(pk__in=ids)
-        free = ours.order_by("pk").values_list("pk", flat=True)
-        cursor.executemany(DELETE, [(pk, before) for pk in free])
-        return max(0, int(cursor.rowcount))
+        for piece in turns.pieces(ids):
+            if rows := [(pk, before) for pk in _free(piece)]:
+                cursor.executemany(DELETE, rows)
+                deleted += max(0, int(cursor.rowcount))
+    return deleted
+
+
+def _free(ids: Sequence[int]) -> Sequence[int]:
+    if not connection.features.has_select_for_update:
+        return ids
+    ours = Idea.objects.select_for_update(skip_locked=True).filter(pk__in=ids)
+    return list(ours.order_by("pk").values_list("pk", flat=True))
 
 
 def _preview(context: JobContext, cutoff: datetime) -> JobResult:
