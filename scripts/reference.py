@@ -59,8 +59,7 @@ HEADERS = {
     "X-Cronbell-Run-Id": "The same; that it is there says that a runner calls.",
     "X-Cronbell-Scheduled-At": "When the run was due.",
     "X-Cronbell-Attempt": "1 for the first attempt. After a failure a higher one runs again.",
-    "X-Cronbell-Dry-Run": "`true`: say what would be done and do nothing. A job without a dry run "
-    "refuses it with 400.",
+    "X-Cronbell-Dry-Run": "`true`: say what would be done, do nothing. Without a dry run: 400.",
 }
 
 
@@ -192,7 +191,8 @@ def settings() -> str:
     from cronbell.config import blackout, parameters, retention, toml, values  # noqa: PLC0415
     from cronbell.domain import Blackout, JobSpec, Parameter, RetryPolicy  # noqa: PLC0415
 
-    job, retry, window = meanings(JobSpec), meanings(RetryPolicy), meanings(Blackout)
+    job, retry = meanings(JobSpec), meanings(RetryPolicy)
+    window, parameter = meanings(Blackout), meanings(Parameter)
     spec = {one.name: one.default for one in fields(JobSpec)}
     attempts = {one.name: one.default for one in fields(RetryPolicy)}
     kept = {
@@ -203,7 +203,6 @@ def settings() -> str:
     window_rows = [
         (f"`{key}`", window.get(key) or _described(KEYS.get(key), key)) for key in blackout.READERS
     ]
-    parameter = meanings(Parameter)
     parameter_rows = [(f"`{key}`", parameter[key]) for key in parameters.READERS]
     ages = {
         key: f'How long an ended run with the status `{key}` is kept; `"{retention.FOREVER}"` too.'
@@ -211,15 +210,14 @@ def settings() -> str:
         if key not in KEYS
     }
     runner = {"concurrency": toml.DEFAULT_CONCURRENCY}
+    pings = ", ".join(f"`{key}`" for key in sorted(values.HEARTBEAT_KEYS))
     parts = [
         "The file beside `vercel.json`. A key that is not listed here is refused, with its line.",
         "## At the top\n\n" + table(("key", "what it is"), top),
         "## [defaults] and [jobs.NAME]\n\nIn `[defaults]` for all jobs, under a job's name for it"
         " alone.\n\n" + _keys(values.SHARED_KEYS, job, spec),
         "## [jobs.NAME] alone\n\n" + _keys(values.JOB_KEYS, job, spec),
-        "A job with `heartbeat = true` takes only "
-        + ", ".join(f"`{key}`" for key in sorted(values.HEARTBEAT_KEYS))
-        + ".",
+        f"A job with `heartbeat = true` takes only {pings}.",
         "## retry\n\nA table of a job or of `[defaults]`.\n\n"
         + _keys(values.RETRY_KEYS, retry, attempts),
         "## blackout\n\nA list of tables of a job or of `[defaults]`.\n\n"
