@@ -117,7 +117,10 @@ def test_the_compose_file_builds_a_stage_there_is_and_asks_for_variables_that_ar
 
 READ = re.compile(r'(?:environ(?:\.get)?[\[(]|flag\()"([A-Z_]+)"')
 # Set by the platform, by `cronbell up` for its own processes, or by Django's own documentation.
-NOT_OURS = {"VERCEL", "VERCEL_PROJECT_PRODUCTION_URL", "CRONBELL_OWN_URL", "DJANGO_SETTINGS_MODULE"}
+NOT_OURS = {
+    "VERCEL", "VERCEL_PROJECT_PRODUCTION_URL", "CRONBELL_OWN_URL", "DJANGO_SETTINGS_MODULE",
+    "CONTENT_LENGTH",  # of a request
+}  # fmt: skip
 
 
 def test_every_variable_the_service_reads_is_explained():

@@ -213,7 +213,8 @@ def test_a_cancelled_call_is_dropped_within_about_a_second(make_spec, clock, tar
             clock.show_second(59.8)
             await until(lambda: len(target.requests) == 1)
             asked = clock.monotonic()
-            assert await aside(ask) == "running"
+            # The runner may have been quicker than the look at what became of it.
+            assert await aside(ask) in {"running", "cancelled"}
             await until(lambda: statuses() == ["cancelled"])
             await until(lambda: not runner.pool.going and not runner.keeper.in_hand)
             assert clock.monotonic() - asked < 5
