@@ -32,7 +32,7 @@ check: $(STAMP) ## format, lint, types, and the project's own rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(TOOL_ENV) $(BIN)/mypy
-	$(BIN)/python -m pytest tests/project
+	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal tests/project
 
 bench: $(STAMP) ## one benchmark for each promise, as a ratio to a limit measured in the same run
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done

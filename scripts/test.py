@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,6 +24,8 @@ from tests.support import machine, store  # noqa: E402
 
 NOTHING_SELECTED = 5  # pytest's exit code
 INTERRUPTED = 2  # likewise
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of an unused name is made in it
+ROOM = 4 * 2**30  # bytes; containers often have 64 MB there
 GRACE_SECONDS = 20.0  # for pytest to take down what its tests started
 
 
@@ -29,21 +34,51 @@ def processes() -> int:
     return min((os.cpu_count() or 1) + 1, 8)
 
 
+def roomy(folder: Path, needed: int) -> bool:
+    """Say whether a folder is there, can be written and has so many bytes free."""
+    try:
+        return os.access(folder, os.W_OK | os.X_OK) and shutil.disk_usage(folder).free >= needed
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def folder_in_memory() -> Iterator[Path | None]:
+    """Lend a folder for the tests' files, None where memory has no room for them.
+
+    Their databases commit thousands of times, each commit waits for the disk, and nothing here has
+    to survive the machine.
+    """
+    if not roomy(MEMORY, ROOM):
+        yield None
+        return
+    # A short name: paths of sockets must not be long.
+    folder = Path(tempfile.mkdtemp(prefix="cb", dir=MEMORY))
+    folder.chmod(0o711)  # PostgreSQL runs as somebody else
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def run(name: str, *options: str) -> tuple[str, int]:
     """Run pytest on one store and return how it went, in words and as an exit code."""
     print(f"\n== tests on {name}", flush=True)
     # Whoever is done takes tests from whoever has most left: some take a minute, most no time.
     side_by_side = [f"--numprocesses={processes()}", "--dist=worksteal"]
-    pytest = subprocess.Popen(
-        [sys.executable, "-m", "pytest", *side_by_side, *options, *sys.argv[1:]],
-        cwd=ROOT,
-        env={**os.environ, store.STORE_VARIABLE: name},
-    )
-    try:
-        code = pytest.wait()
-    except KeyboardInterrupt:
-        end(pytest)
-        raise
+    with folder_in_memory() as folder:
+        place = [] if folder is None else [f"--basetemp={folder / 't'}"]
+        environment = {} if folder is None else {"TMPDIR": str(folder)}
+        pytest = subprocess.Popen(
+            [sys.executable, "-m", "pytest", *side_by_side, *place, *options, *sys.argv[1:]],
+            cwd=ROOT,
+            env={**os.environ, **environment, store.STORE_VARIABLE: name},
+        )
+        try:
+            code = pytest.wait()
+        except KeyboardInterrupt:
+            end(pytest)
+            raise
     if code == NOTHING_SELECTED and options:
         return f"{name}: nothing selected depends on the store", 0
     word = "passed" if code == 0 else f"FAILED (pytest exit code {code})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -81,3 +82,20 @@ def test_make_test_passes_on_what_pytest_says(tmp_path: Path):
     assert answer.returncode != 0, answer.stdout
     assert "== sqlite: FAILED" in answer.stdout
     assert "== postgresql: " in answer.stdout
+
+
+def test_files_of_tests_are_in_memory_only_where_it_has_room(tmp_path: Path, monkeypatch):
+    script = runpy.run_path(str(source.ROOT / "scripts" / "test.py"))
+    roomy, lend = script["roomy"], script["folder_in_memory"]
+    assert roomy(tmp_path, 1)
+    assert not roomy(tmp_path, 2**62)
+    assert not roomy(tmp_path / "none", 1)
+    monkeypatch.setitem(lend.__wrapped__.__globals__, "MEMORY", tmp_path)
+    monkeypatch.setitem(lend.__wrapped__.__globals__, "ROOM", 1)
+    with lend() as folder:
+        assert folder.parent == tmp_path
+        (folder / "left").write_text("behind")
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setitem(lend.__wrapped__.__globals__, "ROOM", 2**62)
+    with lend() as folder:
+        assert folder is None

@@ -210,9 +210,3 @@ def test_every_client_is_served_the_static_files():
     bodies = {b"".join(Client().get(path).streaming_content) for _client in range(2)}
     assert len(bodies) == 1
     assert bodies != {b""}
-
-
-def test_a_folder_in_memory_is_used_only_where_it_has_room(tmp_path: Path):
-    assert store.roomy(tmp_path, 1) == tmp_path
-    assert store.roomy(tmp_path, 2**62) is None
-    assert store.roomy(tmp_path / "none", 1) is None

@@ -31,7 +31,8 @@ SETTINGS = {
     "full_page_writes": "off",
     "synchronous_commit": "off",
     "listen_addresses": "127.0.0.1",
-    "max_connections": "60",
+    # Each of a web process's 48 threads may hold two.
+    "max_connections": "200",
     "shared_buffers": "32MB",
     "timezone": "UTC",
     "log_min_messages": "warning",

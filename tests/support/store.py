@@ -22,10 +22,6 @@ RUN_VARIABLE = "CRONBELL_TEST_RUN"
 # Set by pytest-xdist in each of its workers, before the settings are read there.
 WORKER_VARIABLE = "PYTEST_XDIST_WORKER"
 STORES = ("sqlite", "postgresql")
-# The tests' own SQLite files commit thousands of times, and on a busy disk each commit waits 20 ms
-# for it: nearly half of what tests of the store took. Nothing here has to survive the machine.
-MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of an unused name is made in it
-ROOM = 2**30  # bytes; containers often have 64 MB there
 
 # What a developer's shell may hold and no test may see: a real database, real secrets, a real
 # provider's key, a proxy, a language.
@@ -102,7 +98,7 @@ def prepare() -> None:
     for name in [*NOT_OURS, *(key for key in os.environ if key.startswith("CRONBELL_"))]:
         if name not in {STORE_VARIABLE, RUN_VARIABLE}:
             os.environ.pop(name, None)
-    folder = Path(tempfile.mkdtemp(prefix="cronbell-tests-", dir=roomy(MEMORY, ROOM)))
+    folder = Path(tempfile.mkdtemp(prefix="cronbell-tests-"))
     _folders.append(folder)
     # Not a pytest hook: none runs where the settings themselves fail to load.
     atexit.register(clean_up, os.getpid())
@@ -110,15 +106,6 @@ def prepare() -> None:
     os.environ["DJANGO_SECRET_KEY"] = "only-for-tests-" + "x" * 40
     if chosen() == "postgresql":
         os.environ["DATABASE_URL"] = plan().url("cronbell")
-
-
-def roomy(folder: Path, needed: int) -> Path | None:
-    """Return the folder if it is there, can be written and has so many bytes free, else None."""
-    try:
-        there = os.access(folder, os.W_OK | os.X_OK) and shutil.disk_usage(folder).free >= needed
-    except OSError:
-        return None
-    return folder if there else None
 
 
 def test_databases(databases: dict[str, dict[str, Any]]) -> None:
