@@ -157,9 +157,10 @@ def check_slow_clients(port: int) -> None:
     with (
         held(port, IDLE, b""),
         held(port, IDLE, began),
-        # Twice as many as there are threads, of either kind.
-        held(port, 48, began + b"Content-Length: 1000000000\r\n\r\nusername="),
+        # Twice as many as there are threads. Those too long to be waited for are refused and leave
+        # their places: coming first, they would have kept the others from theirs.
         held(port, 48, began + b"Content-Length: 1000\r\n\r\nusername="),
+        held(port, 48, began + b"Content-Length: 1000000000\r\n\r\nusername="),
     ):
         for _ in range(3):
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/admin/login", timeout=20) as page:

@@ -280,6 +280,8 @@ class _Run:
         returned = [Returned.of(one) for one in back]
         for one in returned:
             self._take_in_pace(one)
+        if back and self.pace.paused(self.clock.now(), self.clock.monotonic()):
+            room = 0  # one of these answers asked for it
         if self.drain.settle is not None:
             # What the application does may take its time or fail: a transaction for each.
             for one in returned:
