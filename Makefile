@@ -31,8 +31,9 @@ test: $(STAMP) ## every test on SQLite, then what depends on the store again on 
 check: $(STAMP) ## format, lint, types, and the project's own rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(TOOL_ENV) $(BIN)/mypy
-	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal tests/project
+	@$(TOOL_ENV) $(BIN)/mypy & types=$$!; \
+	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal tests/project; rules=$$?; \
+	wait $$types && exit $$rules
 
 bench: $(STAMP) ## one benchmark for each promise, as a ratio to a limit measured in the same run
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cronbell.clock import SYSTEM_CLOCK
@@ -223,14 +224,20 @@ def _let_write(world: World, *, may: bool) -> None:
 
 
 def run(settings: Settings) -> Iterator[Finding]:
-    """Do each on the store it is about."""
-    rng = random.Random(settings.seed)
-    if "postgresql" in settings.stores:
-        for how in HOW:
-            yield restarts(how, 20 if settings.full else 2, rng)
-    yield locked(1)
-    if settings.full:
-        yield locked(60)
-    yield disk_full(20 if settings.full else 4)
-    yield writes_refused(20 if settings.full else 3)
-    yield read_only_files()
+    """Do each on the store it is about: what befalls a server beside what befalls files."""
+    full = settings.full
+    with ThreadPoolExecutor(2) as pool:
+        on_files = pool.submit(
+            lambda: [
+                locked(1),
+                *([locked(60)] if full else []),
+                disk_full(20 if full else 4),
+                writes_refused(20 if full else 3),
+                read_only_files(),
+            ]
+        )
+        if "postgresql" in settings.stores:
+            rng = random.Random(settings.seed)
+            for how in HOW:
+                yield restarts(how, 20 if full else 2, rng)
+        yield from on_files.result()
