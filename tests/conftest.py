@@ -12,9 +12,11 @@ import platform
 import socket
 import sqlite3
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import django
 import hypothesis
@@ -44,6 +46,8 @@ FREE_VARIABLES = {"PYTEST_CURRENT_TEST", "NODE_OPTIONS"}
 SLOW = {"flow", "browser", "docs", "deploy", "drain"}  # folders
 STORE_FIXTURES = {"db", "transactional_db", "live_server", "store_url"}
 BEFORE: pytest.StashKey[tuple[dict[str, str], set[int]]] = pytest.StashKey()
+JOB_SECONDS = 1.0
+_waited_for: WeakSet[threading.Thread] = WeakSet()
 _server: list[postgres.Server] = []
 _versions: dict[str, str] = {}
 
@@ -263,12 +267,24 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
 
     Looked at only when every fixture of the test has cleaned up after itself.
     """
+    _let_jobs_end()
     outcome = yield
     if BEFORE in item.stash:
         environment, children = item.stash[BEFORE]
         _no_children(children)
         _no_variables(environment)
     return outcome
+
+
+def _let_jobs_end() -> None:
+    """Wait for jobs' threads while there is a database: after its answer one removes old receipts.
+
+    Each is waited for once: a test may leave one at work for ever.
+    """
+    for thread in threading.enumerate():
+        if thread.name.startswith("job-") and thread not in _waited_for:
+            _waited_for.add(thread)
+            thread.join(JOB_SECONDS)
 
 
 def _no_children(before: set[int]) -> None:
