@@ -75,8 +75,12 @@ class Load:
     def _kill_worker(self) -> None:
         # The web process starts another by itself.
         for pid in processes.below(self.web.pid)[-1:]:
-            os.kill(pid, signal.SIGKILL)
-            self.kills["web worker"] += 1
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:  # a helper of the start's that was just over
+                self._kill_worker()
+            else:
+                self.kills["web worker"] += 1
 
     def settle(self) -> int:
         """Let everything end; return how many runs did not."""
