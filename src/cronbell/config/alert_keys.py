@@ -10,6 +10,7 @@ from cronbell.config.alerts import EVENTS, RECOVERED, Alerts, Channel, ChannelTy
 from cronbell.config.blackout import read_blackout
 from cronbell.config.names import LONGEST_NAME, is_name
 from cronbell.config.source import Place, Source, printable, similar
+from cronbell.config.tables import read_keys
 from cronbell.config.urls import UrlError, parse_allowed, parse_base, parse_url
 from cronbell.config.values import (
     DAY,
@@ -286,17 +287,7 @@ def _keys(
         key = ".".join(map(str, place))
         source.error(place, f"`{key}` must be a table, not {kind(value)}", f"write [{key}]")
         return {}
-    result: dict[str, Any] = {}
-    for key, each in value.items():
-        if key not in known:
-            hint = similar(key, (*known, *also)) or "known here are " + ", ".join((*known, *also))
-            source.error((*place, key), f"`{printable(key)}` is not known", hint)
-            continue
-        try:
-            result[key] = known[key](each)
-        except RefusedError as error:
-            source.error((*place, key), f"`{key}`: {error.message}", error.hint)
-    return result
+    return read_keys(source, place, value, known, also=also)
 
 
 __all__ = ["KEY", "RECOVERED", "Condition", "check_hosts", "read_alerts", "read_rule"]

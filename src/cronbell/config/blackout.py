@@ -7,13 +7,13 @@ from datetime import date, datetime, time
 from typing import Any
 
 from cronbell.config.source import Place, Source, printable, similar
+from cronbell.config.tables import read_keys
 from cronbell.config.values import RefusedError, kind, text, zone
 from cronbell.domain import Blackout
 from cronbell.errors import ScheduleError
 from cronbell.schedule.blackout import WEEKDAYS, compile_window
 
 KEY = "blackout"
-_KNOWN = ("days", "from", "to", "timezone", "reason")
 _MOST_WINDOWS = 100
 _LONGEST_REASON = 500
 _EXAMPLE = 'write [{ days = ["sat", "sun"], from = "22:00", to = "06:00" }]'
@@ -52,19 +52,8 @@ def _window(source: Source, place: Place, value: Any) -> Blackout | None:
     if not isinstance(value, dict):
         source.error(place, f"a window must be a table, not {kind(value)}", _EXAMPLE)
         return None
-    read: dict[str, Any] = {}
-    good = True
-    for key, each in value.items():
-        try:
-            read[key] = READERS[key](each)
-        except KeyError:
-            hint = similar(key, _KNOWN) or "known here are " + ", ".join(_KNOWN)
-            source.error((*place, key), f"`{printable(key)}` is not known", hint)
-            good = False
-        except RefusedError as error:
-            source.error((*place, key), f"`{key}`: {error.message}", error.hint)
-            good = False
-    return _whole(source, place, read) if good else None
+    read = read_keys(source, place, value, READERS)
+    return _whole(source, place, read) if len(read) == len(value) else None
 
 
 def _whole(source: Source, place: Place, read: Mapping[str, Any]) -> Blackout | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from cronbell.config.source import Place, Source, printable, similar
+from cronbell.config.source import Place, Source, printable
+from cronbell.config.tables import read_keys
 from cronbell.config.values import Reader, RefusedError, flag, kind, text
 from cronbell.domain import LONGEST_PARAMETER, Parameter
 
@@ -49,22 +50,13 @@ def _parameter(source: Source, place: Place, value: Any) -> Parameter | None:
     if not isinstance(value, dict):
         source.error(place, f"a parameter must be a table, not {kind(value)}", _EXAMPLE)
         return None
-    read: dict[str, Any] = {}
-    good = True
-    for key, each in value.items():
-        try:
-            read[key] = READERS[key](each)
-        except KeyError:
-            hint = similar(key, READERS) or "known here are " + ", ".join(READERS)
-            source.error((*place, key), f"`{printable(key)}` is not known", hint)
-            good = False
-        except RefusedError as error:
-            source.error((*place, key), f"`{key}`: {error.message}", error.hint)
-            good = False
-    if good and "name" not in read:
+    read = read_keys(source, place, value, READERS)
+    if len(read) < len(value):
+        return None
+    if "name" not in read:
         source.error(place, "a parameter needs `name`", _EXAMPLE)
         return None
-    return Parameter(**read) if good else None
+    return Parameter(**read)
 
 
 def _name(value: Any) -> str:
