@@ -54,8 +54,8 @@ def _rewrite(changes: dict[str, list[tuple[str, str]]]) -> None:
 
     real = statements.statement
 
-    def changed(name: str, vendor: str) -> str:
-        text = real(name, vendor)
+    def changed(name: str, vendor: str, size: int = 1) -> str:
+        text = real(name, vendor, size)
         for old, new in changes.get(name, ()):
             assert old in text, f"{name}.sql no longer says {old!r}: mend the sabotage"
             text = text.replace(old, new)

@@ -40,7 +40,7 @@ def test_the_heading_names_as_many_parameters_as_there_are(path: Path):
     names = [] if named[1] == "(none)" else named[1].split(",")
     counts = [TIMES.search(one.strip()) for one in names]
     listed = sum(int(count[1]) if count else 1 for count in counts)
-    assert listed == body.count("%s") + body.count("{rows}") + body.count("{groups}")
+    assert listed == body.count("%s") + body.count("{rows}") + body.count("{groups}")  # a batch
 
 
 def test_every_statement_is_used():

@@ -13,7 +13,7 @@ from tests.runlog.conftest import NOON, SECOND, row
 from cronbell.clock import to_micros
 from cronbell.engine.session import prepare_connection
 from cronbell.runlog.models import Run
-from cronbell.runlog.statements import groups_parameter, statement
+from cronbell.runlog.statements import batches, statement
 from cronbell.runlog.store import FINISH_OWN, FinishRow
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "runlog"])
@@ -47,10 +47,11 @@ def test_a_herd_is_ended_row_by_row_though_the_statistics_know_of_none(jobs):
         for number in Run.objects.values_list("pk", flat=True)
     ]
     prepare_connection("runlog", 15)
+    (batch,) = batches(connection, rows, FINISH_OWN)
     with transaction.atomic(using="runlog"), connection.cursor() as cursor:
         cursor.execute(
             f"EXPLAIN (ANALYZE, FORMAT JSON) {statement('finish', 'postgresql')}",
-            [groups_parameter(rows, FINISH_OWN), "somebody"],
+            [*batch.parameters, "somebody"],
         )
         (found,) = cursor.fetchone()
     plan = (json.loads(found) if isinstance(found, str) else found)[0]["Plan"]

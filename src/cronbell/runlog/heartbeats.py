@@ -22,13 +22,13 @@ from cronbell.runlog.models import Job, Run
 from cronbell.runlog.recorder import object_text, storable
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import (
-    execute,
+    batches,
+    changed,
     fetch,
-    groups_parameter,
     lock_planning,
     rows_parameter,
 )
-from cronbell.runlog.store import FIRE_OWN, FinishRow, FireRow, RunStore
+from cronbell.runlog.store import CURSOR_OWN, FinishRow, FireRow, RunStore
 from cronbell.schedule import schedule_of
 from cronbell.schedule.heartbeats import MICROS, Window, silent, window_at
 from cronbell.states import Kind, Reason, Status
@@ -250,8 +250,9 @@ def _insert(row: _PingRow) -> int | None:
     connection = connections[ALIAS]
     found = fetch(connection, "record_ping", [OWNER, rows_parameter([row])])
     if row.cursor_new != row.cursor_read:
-        moved = (row.job_id, row.cursor_read, row.key, row.cursor_new)
-        execute(connection, "advance_cursors", [groups_parameter([moved], FIRE_OWN)])
+        moved = (row.job_id, row.cursor_read, row.cursor_new)
+        for batch in batches(connection, [moved], CURSOR_OWN):
+            changed(connection, "advance_cursors", batch)
     return found[0][0] if found else None
 
 

@@ -20,10 +20,10 @@ from cronbell.domain import Overlap
 from cronbell.runlog.models import Run
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import (
+    batches,
     changed,
     execute,
     fetch,
-    groups_parameter,
     lock_planning,
     rows_parameter,
 )
@@ -34,8 +34,11 @@ SYNCHRONOUS = {True: "PRAGMA synchronous = FULL", False: "PRAGMA synchronous = N
 
 FIRE_OWN = 3
 FINISH_OWN = 4
+CURSOR_OWN = 2
 FIRST_ATTEMPT = 1
 FIRST_TERM = 1
+# Looked up once: a member of an enumeration costs a tenth of a microsecond to find.
+REPLACES, PENDING = Overlap.CANCEL_RUNNING, Status.PENDING
 
 
 class FireRow(NamedTuple):
@@ -217,17 +220,28 @@ class RunStore:
         lock_planning(connection)
         # A job's fires get their ids in the order they are due, whatever groups they fall into.
         rows = sorted(rows, key=attrgetter("scheduled_at"))
-        parameter = groups_parameter(rows, FIRE_OWN)
-        if any(row.overlap == Overlap.CANCEL_RUNNING for row in rows):
-            execute(connection, "replace", [parameter, now])
+        # A job's fires all move its cursor from and to the same instants.
+        cursors = {row.job_id: (row.job_id, row.cursor_read, row.cursor_new) for row in rows}
+        self._replace(rows, now)
         (before,) = fetch(connection, "last_id", [])[0]
-        execute(
-            connection, "record_fires", [parameter, now, now, now, self.owner, lease_expires_at]
-        )
+        for batch in batches(connection, rows, FIRE_OWN):
+            given = [*batch.parameters, now, now, now, self.owner, lease_expires_at]
+            execute(connection, "record_fires", given, batch.size)
         started = self._started(rows, now, lease_expires_at, before)
-        jobs = {row.job_id for row in rows}
-        moved = changed(connection, "advance_cursors", [parameter], len(jobs))
-        return Recorded(jobs if moved is None else moved, started)
+        moved: set[int] = set()
+        for batch in batches(connection, list(cursors.values()), CURSOR_OWN):
+            moved |= changed(connection, "advance_cursors", batch)
+        return Recorded(moved, started)
+
+    def _replace(self, rows: Sequence[FireRow], now: int) -> None:
+        """End the runs whose place the fires take."""
+        wins = [
+            (row.job_id, row.cursor_read, row.scheduled_at)
+            for row in rows
+            if row.overlap == REPLACES and row.status == PENDING
+        ]
+        if wins:
+            execute(connections[self.using], "replace", [now, rows_parameter(wins)])
 
     def _started(
         self, rows: Sequence[FireRow], now: int, lease_expires_at: int, before: int
@@ -238,11 +252,11 @@ class RunStore:
         ((text,),) = fetch(
             connections[self.using], "started", [lease_expires_at, self.owner, before]
         )
+        # By position, in the order of the fields: by name it costs twice as much, for every run.
         return [
             Claimed(
-                run_id, row.job_id, key, dry_run=False, scheduled_at=row.scheduled_at,
-                queued_at=now, deadline_at=row.deadline_at, attempt=FIRST_ATTEMPT,
-                term=FIRST_TERM, at_most_once=row.at_most_once,
+                run_id, row.job_id, key, False, row.scheduled_at, now, row.deadline_at,  # noqa: FBT003
+                FIRST_ATTEMPT, FIRST_TERM, row.at_most_once,
             )
             for run_id, key in msgspec.json.decode(text or "[]")
             if (row := by_key.get(key)) is not None
@@ -278,9 +292,9 @@ class RunStore:
     def finish(self, rows: Sequence[FinishRow], items: Sequence[ItemRow]) -> set[int]:
         """End runs and keep their items; return the ids that were this owner's to end."""
         connection = connections[self.using]
-        parameter = groups_parameter(rows, FINISH_OWN)
-        found = changed(connection, "finish", [parameter, self.owner], len(rows))
-        ended = {row.id for row in rows} if found is None else found
+        ended: set[int] = set()
+        for batch in batches(connection, rows, FINISH_OWN):
+            ended |= changed(connection, "finish", batch, self.owner)
         kept = [item for item in items if item.run_id in ended]
         if kept:
             execute(connection, "record_items", [rows_parameter(kept)])

@@ -6,10 +6,15 @@
 -- whole batch. A row that is gone is not made anew, since there is nothing to read it from. What is
 -- set is the same text for both stores: ``excluded`` is what is proposed for the row.
 -- Members: id, term, started_at, finished_at. Shared: status, reason, reason_data, http_status,
---   details, body, items_total, items_failed. Parameters: groups, owner.
+--   details, body, items_total, items_failed. Parameters: batch, owner.
 WITH shared AS MATERIALIZED (
     SELECT
+        -- only on sqlite {
+        groups.key AS number,
+        -- }
+        -- only on postgresql {
         groups.value -> 0 AS members,
+        -- }
         groups.value ->> 1 AS status,
         groups.value ->> 2 AS reason,
         {json}(groups.value ->> 3) AS reason_data,
@@ -20,15 +25,28 @@ WITH shared AS MATERIALIZED (
         CAST(groups.value ->> 8 AS BIGINT) AS items_failed
     FROM {groups}
 ),
+-- only on sqlite {
+own (number, id, lease_term, started_at, finished_at) AS (VALUES {values:5}),
+-- }
 batch AS MATERIALIZED (
     SELECT
-        CAST(members.value ->> 0 AS BIGINT) AS id,
-        CAST(members.value ->> 1 AS BIGINT) AS lease_term,
-        CAST(members.value ->> 2 AS BIGINT) AS started_at,
-        CAST(members.value ->> 3 AS BIGINT) AS finished_at,
+        own.id, own.lease_term, own.started_at, own.finished_at,
         shared.status, shared.reason, shared.reason_data, shared.http_status,
         shared.details, shared.body, shared.items_total, shared.items_failed
-    FROM shared CROSS JOIN {members}
+    -- only on sqlite {
+    FROM own CROSS JOIN shared
+    WHERE shared.number = own.number
+    -- }
+    -- only on postgresql {
+    FROM shared CROSS JOIN LATERAL (
+        SELECT
+            CAST(members.value ->> 0 AS BIGINT) AS id,
+            CAST(members.value ->> 1 AS BIGINT) AS lease_term,
+            CAST(members.value ->> 2 AS BIGINT) AS started_at,
+            CAST(members.value ->> 3 AS BIGINT) AS finished_at
+        FROM {members}
+    ) AS own
+    -- }
 )
 -- only on postgresql {
 INSERT INTO runlog_run (

@@ -13,10 +13,15 @@
 -- Members: job id, cursor read, key. Shared: cursor new, scheduled_at, status, reason, deadline_at,
 --   missed_first_at, missed_count, available_at (later than due by jitter), overlap, ahead,
 --   at most once, start, reason_data (what goes with a reason that the planner gives).
--- Parameters: groups, now, now, now, owner, lease_expires_at.
+-- Parameters: batch, now, now, now, owner, lease_expires_at.
 WITH shared AS MATERIALIZED (
     SELECT
+        -- only on sqlite {
+        groups.key AS number,
+        -- }
+        -- only on postgresql {
         groups.value -> 0 AS members,
+        -- }
         CAST(groups.value ->> 2 AS BIGINT) AS scheduled_at,
         groups.value ->> 3 AS status,
         groups.value ->> 4 AS reason,
@@ -31,13 +36,16 @@ WITH shared AS MATERIALIZED (
         groups.value ->> 13 AS reason_data
     FROM {groups}
 ),
+-- only on sqlite {
+own (number, job_id, cursor_read, key) AS (VALUES {values:4}),
+-- }
 due AS MATERIALIZED (
     SELECT
         shared.scheduled_at, shared.status, shared.reason, shared.deadline_at,
         shared.missed_first_at, shared.missed_count, shared.available_at, shared.overlap,
         shared.ahead, shared.at_most_once, shared.start, shared.reason_data,
         job.id AS job_id,
-        members.value ->> 2 AS key,
+        own.key,
         job.pause_reason,
         job.paused_by,
         job.paused_at <= shared.scheduled_at AS paused,
@@ -55,12 +63,22 @@ due AS MATERIALIZED (
             WHERE filling.job_id = job.id AND filling.status IN ('pending', 'running')
               AND filling.status = 'running' AND filling.gives_way AND filling.waits
         ) AS behind
-    FROM shared
-    CROSS JOIN {members}
     -- CROSS: SQLite joins in the order written, the batch first.
-    CROSS JOIN runlog_job AS job
-    WHERE job.id = CAST(members.value ->> 0 AS BIGINT)
-      AND job.cursor_at = CAST(members.value ->> 1 AS BIGINT)
+    -- only on sqlite {
+    FROM own CROSS JOIN shared CROSS JOIN runlog_job AS job
+    WHERE shared.number = own.number AND
+    -- }
+    -- only on postgresql {
+    FROM shared CROSS JOIN LATERAL (
+        SELECT
+            CAST(members.value ->> 0 AS BIGINT) AS job_id,
+            CAST(members.value ->> 1 AS BIGINT) AS cursor_read,
+            members.value ->> 2 AS key
+        FROM {members}
+    ) AS own CROSS JOIN runlog_job AS job
+    WHERE
+    -- }
+        job.id = own.job_id AND job.cursor_at = own.cursor_read
 ),
 decided AS (
     SELECT
