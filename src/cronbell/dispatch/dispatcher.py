@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from typing import NamedTuple
 
 import msgspec
 
@@ -44,6 +45,14 @@ TOO_LATE = Outcome(
     reason_data={"seconds": 0.0},
     retry_kind="timeout",
 )
+
+
+class _Ready(NamedTuple):
+    """What of a call is the same each time; the rest is the attempt's."""
+
+    prepared: Prepared
+    reach: Reach
+    authority: str
 
 
 class Found(msgspec.Struct, frozen=True, gc=False):
@@ -94,7 +103,7 @@ class Dispatcher:
         self._allowed = frozenset(parse_allowed(host) for host in allowed_hosts)
         self._direct = direct_hosts(self._allowed, target)
         self._clock = clock
-        self._prepared: dict[tuple[str, str, str], Prepared | Outcome] = {}
+        self._prepared: dict[tuple[str, str, str], _Ready | Outcome] = {}
 
     async def call(self, spec: JobSpec, call: AttemptCall, *, timeout: float) -> Outcome:  # noqa: ASYNC109
         """Make one attempt and say what became of it.
@@ -108,24 +117,22 @@ class Dispatcher:
             The outcome, whatever happens; only ``asyncio.CancelledError`` passes. The endpoint
             may go on working after that, and its connection lasts until ``timeout`` at most.
         """
-        prepared = self._prepared.get((spec.url, spec.method, spec.schedule))
-        if prepared is None:
-            prepared = self._prepare(spec)
-        if isinstance(prepared, Outcome):
-            return prepared
-        origin = prepared.origin
-        authority = origin.authority
+        ready = self._prepared.get((spec.url, spec.method, spec.schedule)) or self._prepare(spec)
+        if isinstance(ready, Outcome):
+            return ready
         if not timeout > 0:  # also what is no number
             return TOO_LATE
+        prepared, reach, authority = ready
         try:
             received = await self._transport.send(
-                prepared.request(call),
-                timeout=timeout,
-                reach=Reach.DIRECT if origin.host in self._direct else Reach.ALLOWED,
+                prepared.request(call), timeout=timeout, reach=reach
             )
-            if self._secrets and isinstance(received, Response):
-                received = self._without_secret(received)
-            return outcome_of(received, authority=authority, timeout=timeout, now=self._clock.now)
+            if isinstance(received, Response):
+                body, location = received.body, received.location
+                for secret in self._secrets:
+                    if secret in body or (location and secret.decode() in location):
+                        received = self._without_secret(received)
+            return outcome_of(received, authority, timeout, self._clock.now)
         except BadRequestError as error:
             return refused(Reason.BAD_REQUEST, error=str(error))
         except Exception as error:
@@ -133,7 +140,7 @@ class Dispatcher:
             # was sent was sent.
             log.exception("%s: the call failed unexpectedly", spec.name)
             failure = Failure(Reason.PROTOCOL, f"unexpected {type(error).__name__}")
-            return outcome_of(failure, authority=authority, timeout=timeout, now=self._clock.now)
+            return outcome_of(failure, authority, timeout, self._clock.now)
 
     def _without_secret(self, response: Response) -> Response:
         """Mask the secret in an answer that repeats it: answers are kept, and shown on pages.
@@ -142,12 +149,8 @@ class Dispatcher:
         """
         body, location = response.body, response.location
         for secret in self._secrets:
-            if secret in body:
-                body = body.replace(secret, MASK.encode())
-            if location:
-                location = location.replace(secret.decode(), MASK)
-        if body is response.body and location == response.location:
-            return response
+            body = body.replace(secret, MASK.encode())
+            location = location.replace(secret.decode(), MASK)
         return msgspec.structs.replace(response, body=body, location=location)
 
     def use_secret(self, secret: str | None) -> None:
@@ -186,9 +189,7 @@ class Dispatcher:
         request = Request("POST", url, tuple(headers), origin, body)
         reach = Reach.DIRECT if origin.host in self._direct else Reach.ALLOWED
         received = await self._transport.send(request, timeout=timeout, reach=reach)
-        return outcome_of(
-            received, authority=origin.authority, timeout=timeout, now=self._clock.now
-        )
+        return outcome_of(received, origin.authority, timeout, self._clock.now)
 
     async def find(self, server: str, *, timeout: float) -> Found | Outcome:  # noqa: ASYNC109
         """Return where a server that is not called by HTTP may be connected to, or why not.
@@ -210,7 +211,7 @@ class Dispatcher:
         reach = Reach.DIRECT if host in self._direct else Reach.ALLOWED
         found = await self._transport.addresses(host, port, timeout=timeout, reach=reach)
         if isinstance(found, Failure):
-            return outcome_of(found, authority=server, timeout=timeout, now=self._clock.now)
+            return outcome_of(found, server, timeout, self._clock.now)
         return Found(host, port, tuple(found))
 
     def warm(self, specs: Iterable[JobSpec]) -> None:
@@ -218,19 +219,22 @@ class Dispatcher:
         for spec in islice(specs, MAX_PREPARED):
             self._prepare(spec)
 
-    def _prepare(self, spec: JobSpec) -> Prepared | Outcome:
-        prepared: Prepared | Outcome
+    def _prepare(self, spec: JobSpec) -> _Ready | Outcome:
+        ready: _Ready | Outcome
         try:
             prepared = prepare(spec, self._credentials)
         except BadRequestError as error:
-            prepared = refused(Reason.BAD_REQUEST, error=str(error))
+            ready = refused(Reason.BAD_REQUEST, error=str(error))
         else:
-            if not prepared.origin.is_among(self._allowed):
-                prepared = refused(Reason.HOST_NOT_ALLOWED, host=prepared.origin.authority)
+            origin = prepared.origin
+            reach = Reach.DIRECT if origin.host in self._direct else Reach.ALLOWED
+            ready = _Ready(prepared, reach, origin.authority)
+            if not origin.is_among(self._allowed):
+                ready = refused(Reason.HOST_NOT_ALLOWED, host=origin.authority)
         if len(self._prepared) >= MAX_PREPARED:
             self._prepared.clear()
-        self._prepared[spec.url, spec.method, spec.schedule] = prepared
-        return prepared
+        self._prepared[spec.url, spec.method, spec.schedule] = ready
+        return ready
 
 
 def direct_hosts(allowed: Iterable[tuple[str, int | None]], target: str) -> frozenset[str]:

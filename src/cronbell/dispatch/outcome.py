@@ -66,7 +66,7 @@ _GATEWAY_TIMEOUT = 504
 
 
 def outcome_of(
-    received: Response | Failure, *, authority: str, timeout: float, now: Callable[[], datetime]
+    received: Response | Failure, authority: str, timeout: float, now: Callable[[], datetime]
 ) -> Outcome:
     """Say what became of an attempt.
 
@@ -153,15 +153,13 @@ def _plain(response: Response) -> Outcome | None:
         members = DECODER.decode(body)
     except (msgspec.DecodeError, RecursionError):
         return None
-    message = members.message
-    if (
-        members.success is not True
-        or members.status is not None
-        or members.results is not None
-        or b"\0" in body
-    ):
+    # A raw NUL is no JSON, so there is none in the text.
+    if members.success is not True or members.status is not None or members.results is not None:
         return None
-    if message is None and members.error is None and members.details is None:
+    message = members.message
+    if message is None:
+        if members.error is not None or members.details is not None:
+            return None
         message = ""
     elif not (
         isinstance(message, str) and message.isprintable() and 0 < len(message) < MAX_MESSAGE

@@ -50,8 +50,8 @@ class BadRequestError(CronbellError):
     code = "bad-request"
 
 
-class AttemptCall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One try at a run, as far as the request depends on it.
+class AttemptCall(msgspec.Struct, frozen=True, gc=False):
+    """One try at a run, as far as the request depends on it; name the fields when making one.
 
     Attributes:
         key: the run's idempotency key, the same for every attempt.

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Iterable
 from datetime import timedelta
-from http import HTTPStatus
 from typing import Protocol
 
 import msgspec
@@ -33,6 +32,7 @@ from cronbell.states import Reason
 
 MAX_BODY = 1_048_576  # bytes after decompression
 FIRST_READ = 65_536  # bytes
+OK = 200  # the member of HTTPStatus takes a tenth of a microsecond to compare with
 MAX_LIMITS = 1_000  # kept; timeouts are few, but what is left of a deadline differs every time
 MAX_TIMEOUT = 7 * 86_400.0  # seconds; a longer one is a mistake, and overflows further down
 
@@ -259,8 +259,7 @@ class PyreqwestTransport:
             )
             if request.body:
                 builder = builder.body_bytes(request.body)
-            built = builder.build_streamed()
-            async with built as response:
+            async with builder.build_streamed() as response:
                 reader = response.body_reader
                 # A body of unknown length is given a buffer of the size asked for: most need less.
                 first = await reader.read(FIRST_READ)
@@ -270,7 +269,7 @@ class PyreqwestTransport:
                     rest = await reader.read(MAX_BODY + 1 - FIRST_READ)
                     body += b"" if rest is None else rest.to_bytes()
                 status = response.status
-                if status == HTTPStatus.OK and len(body) <= MAX_BODY:
+                if status == OK and len(body) <= MAX_BODY:
                     return Response(status, body)
                 return _told(response, body)
         except Exception as error:  # noqa: BLE001 - every failure becomes a value here

@@ -103,7 +103,8 @@ class Keeper:
 
     def _drop_lost(self, in_hand: Mapping[int, int], kept: set[int]) -> None:
         for run_id, term in in_hand.items():
-            if run_id not in kept:
+            # What was in hand when the store was asked may have ended since, and usually has.
+            if run_id not in kept and self.in_hand.get(run_id) == term:
                 self.drop(run_id, term)
 
     async def rescue(self) -> Rescued:

@@ -9,6 +9,7 @@ import os
 import random
 import secrets
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,6 +63,11 @@ WATCH_SECONDS = 0.5
 # all jobs there are.
 REWIND_POLLS = 15
 ROLL_UP_SECONDS = 5.0
+# How long a thread that wants the interpreter waits before the one that has it is asked for it. The
+# client's thread must have it for a moment to hand an answer over, and reads nothing until then: at
+# Python's 5 ms a herd took 9.1 times what the server's process spent on a call, at 0.5 ms 8.4 times
+# (median of 9 rounds of 10,000; 8.1 to 8.6 from 0.05 to 1 ms).
+SWITCH_SECONDS = 0.0005
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +171,14 @@ class Runner:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until ``stop`` is set, then drain within the grace period."""
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_SECONDS)
+        try:
+            await self._run(stop)
+        finally:
+            sys.setswitchinterval(before)
+
+    async def _run(self, stop: asyncio.Event) -> None:
         self.writer.start()
         self.keeper.behind = self._planning_behind
         # Known before anything is planned, and its clock compared with the others'.
@@ -289,20 +303,21 @@ class Runner:
         if not rows:
             return True
         # The next fires are planned while these are being committed; a few commits ahead at most.
-        self.pool.expected += sum(row.start for row in rows)
-        task = asyncio.create_task(self._guard(self._record_and_wake(rows, now)))
+        starting = sum([row.start for row in rows])
+        self.pool.expected += starting
+        task = asyncio.create_task(self._guard(self._record_and_wake(rows, now, starting)))
         self._recording.add(task)
         task.add_done_callback(self._recording.discard)
         if len(self._recording) >= MOST_RECORDING:
             await asyncio.wait(self._recording, return_when=asyncio.FIRST_COMPLETED)
         return True
 
-    async def _record_and_wake(self, rows: list[FireRow], now: int) -> None:
+    async def _record_and_wake(self, rows: list[FireRow], now: int, starting: int) -> None:
         try:
             await self._record(rows, now)
         finally:
-            self.pool.expected -= sum(row.start for row in rows)
-        if not all(row.start for row in rows):
+            self.pool.expected -= starting
+        if starting < len(rows):
             self.pool.wake()
 
     async def _record(self, rows: list[FireRow], now: int) -> None:
@@ -318,8 +333,9 @@ class Runner:
             log.exception("job %d cannot be planned and is set aside", rows[0].job_id)
             return
         self.pool.take(recorded.started)
-        self.planner.planned(row for row in rows if row.job_id in recorded.moved)
-        elsewhere = {row.job_id for row in rows} - recorded.moved
+        moved = recorded.moved
+        self.planner.planned([row for row in rows if row.job_id in moved])
+        elsewhere = {row.job_id for row in rows} - moved
         if elsewhere:
             self.planner.moved(await self.writer.submit(lambda _store: _cursors(elsewhere)))
 

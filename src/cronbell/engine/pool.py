@@ -94,12 +94,17 @@ class Pool:
         """Return how many more runs can be taken now without making them wait long."""
         if self._stopping or self.clocks.aside:
             return 0
-        taken = self._busy + len(self._waiting) + self.expected
-        return self.concurrency + self._ahead() - taken
+        return self.concurrency + self._ahead() - self._taken()
 
     def roomy(self) -> bool:
         """Say whether a third of what can be taken is free: enough to be worth a commit."""
-        return self.room() * 3 >= self.concurrency + self._ahead()
+        if self._stopping or self.clocks.aside:
+            return False
+        most = self.concurrency + self._ahead()
+        return (most - self._taken()) * 3 >= most
+
+    def _taken(self) -> int:
+        return self._busy + len(self._waiting) + self.expected
 
     def behind(self) -> bool:
         """Say whether runs wait for a worker, or will in a moment."""
@@ -195,7 +200,8 @@ class Pool:
             finally:
                 self._busy -= 1
             self._ended += 1
-            if len(self._waiting) <= self._low_water:
+            # Asked by every eighth, and by the last ones: it costs as much as a fifth of the rest.
+            if len(self._waiting) <= self._low_water and not (self._ended & 7 and self._waiting):
                 if self._maybe_more:
                     self._wake.set()
                 if not self._roomy.is_set() and self.roomy():

@@ -31,7 +31,8 @@ from cronbell.states import Reason, Status
 log = logging.getLogger("cronbell.engine.settle")
 
 MICROS = 1_000_000
-# Finishes are held back this long so that many share a commit; a person does not notice.
+# Finishes are held back this long, if others may come, so that many share a commit; a person does
+# not notice.
 GATHER_SECONDS = 0.05
 PATIENT = frozenset({Reason.STILL_WORKING, Reason.OVERLAP})
 # Failures before the first byte of a request was written.
@@ -62,10 +63,10 @@ def decide(
     run: Claimed,
     spec: JobSpec | None,
     outcome: Outcome,
-    *,
     started_at: int,
     finished_at: int,
-    jitter: float,
+    *,
+    jitter: Callable[[], float],
 ) -> Finish | Release:
     """Say what becomes of a run after an attempt.
 
@@ -79,7 +80,7 @@ def decide(
         outcome: what the attempt came to.
         started_at: microseconds, when the request was sent.
         finished_at: microseconds.
-        jitter: in [0, 1), spreads retries.
+        jitter: gives a number in [0, 1) that spreads retries.
     """
     overlap = None if spec is None else spec.overlap
     awaited = run.gives_way or overlap is None or overlap is QUEUE_ONE or overlap is QUEUE_ALL
@@ -92,7 +93,7 @@ def decide(
     may_retry = not run.at_most_once or outcome.reason in NEVER_SENT
     if wait is None and may_retry and outcome.retry_kind and spec is not None:
         if outcome.retry_kind in spec.retry.retry_on:
-            wait = retry_delay(spec.retry, run.attempt, jitter)
+            wait = retry_delay(spec.retry, run.attempt, jitter())
         next_attempt = run.attempt + 1
     if wait is not None and finished_at + int(wait * MICROS) < run.deadline_at:
         return Release(
@@ -134,9 +135,9 @@ def _finish(
         finished_at,
         outcome.status,
         outcome.reason or "",
-        object_text(outcome.reason_data),
+        object_text(outcome.reason_data) if outcome.reason_data else "{}",
         outcome.http_status,
-        details_of(outcome),
+        outcome.message if outcome.reason is None else details_of(outcome),
         outcome.body,
         len(items),
         sum([not item.ok for item in items]) if items else 0,
@@ -179,14 +180,21 @@ class Settler:
         self.clock = clock
         self.released = released
         self._batch = _Batch()
+        self._committing = 0
         self._flusher: asyncio.Task[None] | None = None
+        self._no_others = asyncio.Event()
 
     def settle(self, decision: Finish | Release) -> None:
-        """Take a decision; it is committed within about ``GATHER_SECONDS``."""
+        """Take a decision; it is committed within about ``GATHER_SECONDS``.
+
+        The last one of what is in hand is committed at once, with those it completes.
+        """
         if isinstance(decision, Finish):
             self._batch.finishes.append(decision)
         else:
             self._batch.releases.append(decision)
+        if len(self._batch) + self._committing >= len(self.in_hand):
+            self._no_others.set()
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush())
 
@@ -198,15 +206,28 @@ class Settler:
     async def _flush(self) -> None:
         try:
             while True:
-                await self.clock.wait(GATHER_SECONDS)
+                await self._gather()
                 if not len(self._batch):
                     return
                 batch, self._batch = self._batch, _Batch()
+                self._committing = len(batch)
                 await self._commit(batch)
                 for run_id in batch.ids():
                     self.in_hand.pop(run_id, None)
+                self._committing = 0
         finally:
             self._flusher = None
+
+    async def _gather(self) -> None:
+        """Let others join what is about to be committed, unless there are none."""
+        timer = asyncio.ensure_future(self.clock.wait(GATHER_SECONDS))
+        alone = asyncio.ensure_future(self._no_others.wait())
+        try:
+            await asyncio.wait({timer, alone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            timer.cancel()
+            alone.cancel()
+            self._no_others.clear()
 
     async def _commit(self, batch: _Batch) -> None:
         try:

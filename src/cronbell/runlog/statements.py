@@ -171,9 +171,7 @@ def execute(
         return int(cursor.rowcount)
 
 
-def changed(
-    connection: BaseDatabaseWrapper, name: str, batch: Batch, *more: Any
-) -> set[int]:
+def changed(connection: BaseDatabaseWrapper, name: str, batch: Batch, *more: Any) -> set[int]:
     """Run a statement that usually touches all it is given; return the ids only where it did not.
 
     SQLite's driver gives up the interpreter's lock for each row it fetches and has to wait for it

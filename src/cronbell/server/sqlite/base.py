@@ -51,7 +51,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def create_cursor(self, name: str | None = None) -> Cursor:
         """Return a cursor; SQLite's have no names."""
         del name
-        return self.connection.cursor(factory=Cursor)
+        cursor: Cursor = self.connection.cursor(factory=Cursor)
+        return cursor
 
     def get_connection_params(self) -> dict[str, Any]:
         """Take our own ``begin_wait`` (seconds) out of what is handed to sqlite3."""
