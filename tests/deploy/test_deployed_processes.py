@@ -131,9 +131,9 @@ def test_the_health_check_takes_no_other_server_for_ours(process, containerfile,
 
 
 def test_a_runner_alone_needs_a_target_and_a_web_process_alone_no_files(
-    process, tmp_path: Path, config: Path, free_port: int
+    prepared, process, tmp_path: Path, config: Path, free_port: int
 ):
-    elsewhere = {"DJANGO_SETTINGS_MODULE": "cronbell.server.settings"}
+    elsewhere = {"DJANGO_SETTINGS_MODULE": "cronbell.server.settings", **prepared}
     lost = process(BIN / "cronbell", "up", "--only", "runner", cwd=config, env=elsewhere)
     assert lost.wait(60) == 1
     assert "no target" in lost.output()
