@@ -28,6 +28,7 @@ from tests.support import machine, postgres, processes, store
 from tests.support.processes import Process
 from tests.support.waiting import wait_until as _wait_until
 
+pytest_plugins = ["tests.support.prepared"]
 store.prepare()  # nothing left to do where Django's settings were read before
 hypothesis.settings.register_profile(
     "cronbell",

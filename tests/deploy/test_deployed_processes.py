@@ -88,7 +88,9 @@ def test_web_and_runner_of_the_compose_file_work_on_one_postgresql(
     assert run.wait(60) == 0, run.output() + web.output()
     assert json.loads(run.output().splitlines()[-1])["status"] == "success"
     assert well(asked), asked.output()
-    assert well(start([*stage.health, "--port", port], "web")), "both parts are there"
+    # What the page says may be five seconds old, from before there was a runner.
+    image = [*stage.health, "--port", port]
+    wait_until(lambda: well(start(image, "web")), 20, what="both parts to be there")
     runner.signal(signal.SIGTERM)
     assert runner.wait(45) == 0, runner.output()
     gone = start([*asking_runner, "--json"], "runner")
@@ -131,9 +133,9 @@ def test_the_health_check_takes_no_other_server_for_ours(process, containerfile,
 
 
 def test_a_runner_alone_needs_a_target_and_a_web_process_alone_no_files(
-    process, tmp_path: Path, config: Path, free_port: int
+    prepared, process, tmp_path: Path, config: Path, free_port: int
 ):
-    elsewhere = {"DJANGO_SETTINGS_MODULE": "cronbell.server.settings"}
+    elsewhere = {"DJANGO_SETTINGS_MODULE": "cronbell.server.settings", **prepared}
     lost = process(BIN / "cronbell", "up", "--only", "runner", cwd=config, env=elsewhere)
     assert lost.wait(60) == 1
     assert "no target" in lost.output()

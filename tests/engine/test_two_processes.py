@@ -26,10 +26,6 @@ from cronbell.testing import ScriptedTarget, answers
 LEASE = 2.0
 BUSY = 6
 REFUSED = re.compile("no longer this runner's|after their lease was lost")
-PREPARE = (
-    "import sys; from pathlib import Path; from cronbell.server.prepare import prepare;"
-    " prepare(Path(sys.argv[1]))"
-)
 TOML = "".join(
     f'[jobs.busy-{n}]\npath = "/api/cron/busy-{n}"\nevery = "1s"\n' for n in range(BUSY)
 ) + "".join(
@@ -70,18 +66,21 @@ class Pair:
 
 
 @pytest.fixture
-def pair(process, tmp_path, store_url):
+def pair(prepared, process, tmp_path):
     def start(target: str) -> Pair:
-        data = tmp_path / "data"
         toml = tmp_path / "cronbell.toml"
         toml.write_text(f'target = "{target}"\n{TOML}')
-        env = {"DJANGO_SETTINGS_MODULE": "cronbell.server.settings", "CRON_SECRET": "s" * 20}
-        assert process(sys.executable, "-c", PREPARE, data, env=env).wait(60) == 0
+        env = {
+            "DJANGO_SETTINGS_MODULE": "cronbell.server.settings",
+            "CRON_SECRET": "s" * 20,
+            **prepared,
+        }
         engine = [sys.executable, "-m", "cronbell.engine", "--toml", toml, "--lease", str(LEASE)]
         runners = [process(*engine, env=env) for _ in range(2)]
         for one in runners:
             one.wait_for("is up with", 60)
-        return Pair(runners, data, store_url)
+        data = Path(prepared["CRONBELL_DATA"])
+        return Pair(runners, data, prepared.get("DATABASE_URL", ""))
 
     return start
 

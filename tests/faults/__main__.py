@@ -50,18 +50,21 @@ SHORT_KILLS, FULL_KILLS = 20, 1000
 TESTED = {"drains"}  # the tests do the same with a few kills: not in the short version
 
 
+def _names(text: str) -> list[str]:
+    return text.split(",")
+
+
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
     parser.add_argument("--full", action="store_true", help="the long version")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="repeat a run")
     parser.add_argument("--kills", type=int, help="of each store and delivery")
-    parser.add_argument(
-        "--only", type=lambda text: text.split(","), help=f"of {', '.join(EXPERIMENTS)}"
-    )
+    parser.add_argument("--only", type=_names, help=f"of {', '.join(EXPERIMENTS)}")
+    parser.add_argument("--but", type=_names, default=[], help="leave out some of these")
     parser.add_argument("--write", type=Path, help="put the figures into this document")
     told = parser.parse_args()
-    unknown = set(told.only or ()) - EXPERIMENTS.keys()
+    unknown = {*(told.only or ()), *told.but} - EXPERIMENTS.keys()
     if unknown:
         parser.error(f"no experiment {', '.join(sorted(unknown))}; see --help")
     if told.kills is not None and told.kills < 1:
@@ -115,6 +118,8 @@ def writer(
     title = f"Seed {settings.seed}, {settings.kills} kills each, {version} version"
     if told.only:
         title += f", only {', '.join(told.only)}"
+    if told.but:
+        title += f", but {', '.join(told.but)}"
 
     def keep(findings: list[Finding]) -> None:
         if "server" in world.shared:
@@ -145,7 +150,8 @@ def main() -> int:
     keep = writer(told, settings, facts)
     try:
         usual = [name for name in EXPERIMENTS if settings.full or name not in TESTED]
-        findings = perform(told.only or usual, settings, keep)
+        chosen = [name for name in told.only or usual if name not in told.but]
+        findings = perform(chosen, settings, keep)
     finally:
         world.clean_up()
     if not with_postgresql:

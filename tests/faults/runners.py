@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import signal
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -86,6 +88,22 @@ def two_runners(store: str, rounds: int, rng: random.Random) -> Finding:
     return found
 
 
+def stop_between_commits(world: World, runner: Process) -> None:
+    """Stop a runner while it holds no lock: one in an SQLite file only its holder gives up."""
+    while True:
+        runner.signal(signal.SIGSTOP)
+        if world.store != "sqlite":
+            return
+        with contextlib.closing(world.connect(timeout=1)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("ROLLBACK")
+            except sqlite3.OperationalError:
+                runner.signal(signal.SIGCONT)
+            else:
+                return
+
+
 def stale_finish(store: str, *, sabotage: str = "") -> Finding:
     """A runner is stopped with an answer on its way; another does the run; the first comes back."""
     found = Finding(f"a runner comes back with a lost lease, {store}", "1 run")
@@ -97,7 +115,7 @@ def stale_finish(store: str, *, sabotage: str = "") -> Finding:
         world.jobs(job("slow", "/slow", every="2s", timeout="60s", deadline="300s"))
         first = world.engine()
         world.target.wait_for(1, timeout=60)
-        first.signal(signal.SIGSTOP)
+        stop_between_commits(world, first)
         second = world.engine()
         world.ready(second)
         over = "SELECT id FROM runlog_run WHERE status = 'success' AND lease_term > 1"

@@ -200,10 +200,10 @@ class World:
         with contextlib.closing(self.connect(app=app)) as connection:
             return connection.execute(statement, values).fetchall()
 
-    def connect(self, *, app: bool = False) -> sqlite3.Connection:
-        """Open one of the SQLite files."""
+    def connect(self, *, app: bool = False, timeout: float = 20) -> sqlite3.Connection:
+        """Open one of the SQLite files; statements wait so many seconds for a lock."""
         file = self.data / ("app.sqlite3" if app else "runlog.sqlite3")
-        return sqlite3.connect(file, timeout=20, isolation_level=None)
+        return sqlite3.connect(file, timeout=timeout, isolation_level=None)
 
     def change(self, statement: str, *values: object) -> None:
         """Meddle with the run log from outside."""

@@ -61,7 +61,7 @@ class Service:
 
 
 @pytest.fixture
-def up(process, tmp_path, free_port, store_url) -> Callable[..., Service]:
+def up_at_first(process, tmp_path, free_port, store_url) -> Callable[..., Service]:
     """Start ``cronbell up`` in a folder of its own, wait until runs can be asked for."""
 
     def start(
@@ -71,8 +71,13 @@ def up(process, tmp_path, free_port, store_url) -> Callable[..., Service]:
         folder.mkdir(exist_ok=True)
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
-        data = folder / ".cronbell"
-        variables = {"CRON_SECRET": SECRET, "CRONBELL_DATA": str(data), **(env or {})}
+        variables = {
+            "CRON_SECRET": SECRET,
+            "CRONBELL_DATA": str(folder / ".cronbell"),
+            "DATABASE_URL": store_url,
+            **(env or {}),
+        }
+        data = Path(variables["CRONBELL_DATA"])
         if settings:
             variables["DJANGO_SETTINGS_MODULE"] = settings
         running = process(
@@ -80,6 +85,17 @@ def up(process, tmp_path, free_port, store_url) -> Callable[..., Service]:
         )
         running.wait_for("is up with", timeout=60)
         base = f"http://127.0.0.1:{free_port}"
-        return Service(running, folder, data, base, variables, process, store_url)
+        url = variables["DATABASE_URL"]
+        return Service(running, folder, data, base, variables, process, url)
+
+    return start
+
+
+@pytest.fixture
+def up(prepared, up_at_first) -> Callable[..., Service]:
+    """The same where databases and administrator are there already."""
+
+    def start(*args: str, env: dict[str, str] | None = None, **rest) -> Service:
+        return up_at_first(*args, env={**prepared, **(env or {})}, **rest)
 
     return start

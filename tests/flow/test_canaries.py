@@ -173,9 +173,9 @@ def elsewhere() -> Iterator[ScriptedTarget]:
         yield target
 
 
-def test_no_secret_is_anywhere_but_where_it_belongs(up, elsewhere, tmp_path):
+def test_no_secret_is_anywhere_but_where_it_belongs(up_at_first, elsewhere, tmp_path):
     """C07: canaries in every slot, all flows driven, everything searched."""
-    service = up(
+    service = up_at_first(
         files={"cronbell.toml": configuration(elsewhere)},
         settings=IDEAS_SETTINGS,
         env={

@@ -7,6 +7,7 @@ import sqlite3
 import sys
 import threading
 from collections import Counter
+from pathlib import Path
 
 import psycopg
 from tests.support.waiting import wait_until
@@ -29,10 +30,6 @@ overlap = "skip"
 delivery = "at_most_once"
 timeout = "60s"
 """
-PREPARE = (
-    "import sys; from pathlib import Path; from cronbell.server.prepare import prepare;"
-    " prepare(Path(sys.argv[1]))"
-)
 GRACE = 60  # a test that takes so long did not end at once
 ENDED = (
     "SELECT job.name, run.status, run.lease_term, run.attempt FROM runlog_run run"
@@ -91,12 +88,12 @@ def test_told_twice_it_ends_at_once_and_says_so(up):
     assert service.query("runlog.sqlite3", still) == [(2,)], "for another runner to rescue"
 
 
-def test_what_a_runner_told_twice_had_in_hand_ends_by_its_delivery(process, tmp_path, store_url):
-    data = tmp_path / "data"
+def test_what_a_runner_told_twice_had_in_hand_ends_by_its_delivery(prepared, process, tmp_path):
+    data = Path(prepared["CRONBELL_DATA"])
 
     def row(key: str) -> tuple:
-        if store_url:
-            with psycopg.connect(store_url) as postgresql:
+        if url := prepared.get("DATABASE_URL"):
+            with psycopg.connect(url) as postgresql:
                 return postgresql.execute(ENDED.replace("?", "%s"), [key]).fetchone()
         connection = sqlite3.connect(f"file:{data / 'runlog.sqlite3'}?mode=ro", uri=True)
         try:
@@ -109,8 +106,11 @@ def test_what_a_runner_told_twice_had_in_hand_ends_by_its_delivery(process, tmp_
         held_calls(target, gate)
         toml = tmp_path / "cronbell.toml"
         toml.write_text(f'target = "{target.base_url}"\n{TOML}')
-        env = {"DJANGO_SETTINGS_MODULE": "cronbell.server.settings", "CRON_SECRET": "s" * 20}
-        assert process(sys.executable, "-c", PREPARE, data, env=env).wait(60) == 0
+        env = {
+            "DJANGO_SETTINGS_MODULE": "cronbell.server.settings",
+            "CRON_SECRET": "s" * 20,
+            **prepared,
+        }
         engine = (
             sys.executable, "-m", "cronbell.engine", "--toml", toml, "--lease", "1",
             "--grace", str(GRACE),

@@ -38,8 +38,8 @@ def hop(number: int, what: str, found: object) -> None:
     print(f"hop {number:2}: {what}: {found}")
 
 
-def test_from_vercel_json_to_a_recorded_run_on_a_page(up):
-    service = up(
+def test_from_vercel_json_to_a_recorded_run_on_a_page(up_at_first):
+    service = up_at_first(
         files={"vercel.json": VERCEL_JSON, "cronbell.toml": TOML},
         settings=IDEAS_SETTINGS,
         env={"IDEASGPT_SAMPLE": "1"},

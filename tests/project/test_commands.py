@@ -53,6 +53,28 @@ def test_ci_may_be_executed_parses_and_stops_at_the_first_fault():
     assert "export CI=true" in source.text(CI)
 
 
+@pytest.mark.parametrize(
+    ("failing", "code"), [("--only", 1), ("--but", 1), ("neither", 0)], ids=str
+)
+def test_ci_does_both_halves_of_the_faults_and_fails_where_either_does(
+    tmp_path: Path, failing: str, code: int
+):
+    make = tmp_path / "make"
+    make.write_text(f'#!/bin/bash\necho "$*" >>said\n[[ "$*" != *{failing}* ]]\n')
+    make.chmod(0o755)
+    faults = source.text(CI).partition("# In two halves")[2]
+    answer = subprocess.run(
+        ["bash", "-c", f"set -euo pipefail\n#{faults}"],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        timeout=30,
+        check=False,
+    )
+    assert answer.returncode == code
+    one, other = sorted((tmp_path / "said").read_text().splitlines())
+    assert one.replace("--but", "--only") == other, "the same names, left out and done"
+
+
 @pytest.mark.parametrize("capability", machine.INSTALL)
 def test_ci_installs_what_a_missing_capability_asks_for(capability: str):
     locked = re.search(r"pip install ([\w-]+)", machine.INSTALL[capability])

@@ -98,7 +98,8 @@ def test_only_what_serves_the_api_loads_what_the_api_is_made_of(settings):
     """Commands and the runner would take a fifth longer to start; ninja has Django's tests load."""
     program = (
         "import django, sys; django.setup()\n"
-        "import cronbell.cli.commands, cronbell.engine.loop\n"
+        "import cronbell.cli.commands as cli, cronbell.engine.loop\n"
+        "assert all(cli.Loaded().values())\n"
         "print(sorted({'ninja', 'pydantic', 'unittest'} & set(sys.modules)), end=' ')\n"
         "from django.urls import get_resolver\n"
         "get_resolver().url_patterns\n"

@@ -75,10 +75,12 @@ def test_a_port_that_is_taken_is_said_before_anything_starts():
         ({"vercel.json": ONE_JOB}, ["--target", "ftp://x"], "http"),
     ],
 )
-def test_what_cannot_start_says_why_and_ends(process, tmp_path, free_port, files, args, said):
+def test_what_cannot_start_says_why_and_ends(
+    prepared, process, tmp_path, free_port, files, args, said
+):
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    one = process(CRONBELL, "up", "--port", str(free_port), *args, cwd=tmp_path)
+    one = process(CRONBELL, "up", "--port", str(free_port), *args, cwd=tmp_path, env=prepared)
     assert one.wait(60) == 1
     assert said in one.output()
     assert "Traceback" not in one.output()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import getpass
 import os
 import socket
@@ -46,6 +47,10 @@ def open_run_log(data: Path | None) -> Path:
     import django
 
     django.setup()
+    from django.db import connections
+
+    # Or SQLite's files beside the database's would stay: nobody clears up after an ended command.
+    atexit.register(connections.close_all)
     _require_tables(directory)
     from cronbell.runlog import audit
 

@@ -411,8 +411,10 @@ def test_senseless_settings_are_refused(monkeypatch, settings, tmp_path):
     ("name", "value"),
     [("SERVICE_TOKEN", "short"), ("VERIFY_BATCH_SIZE", "0"), ("VERIFY_URL", "ftp://here")],
 )
-def test_a_senseless_setting_stops_the_start_with_a_word_on_what_to_do(process, name, value):
-    env = {"SERVICE_TOKEN": TOKEN, "PYTHONPATH": ":".join(sys.path), name: value}
+def test_a_senseless_setting_stops_the_start_with_a_word_on_what_to_do(
+    prepared, process, name, value
+):
+    env = {"SERVICE_TOKEN": TOKEN, "PYTHONPATH": ":".join(sys.path), name: value, **prepared}
     start = "from ideasgpt.main import run; run()"
     started = process(sys.executable, "-c", start, "up", "--config", CONFIG, env=env)
     assert started.wait(60) == 1, started.output()
