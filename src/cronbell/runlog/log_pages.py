@@ -22,6 +22,7 @@ from cronbell.clock import to_micros
 from cronbell.runlog import log_counts, log_ranges
 from cronbell.runlog.log_counts import BLOCK, EVER
 from cronbell.runlog.log_ranges import Found, Segment
+from cronbell.runlog.log_rows import ListedRun, listed_runs, whole_runs
 from cronbell.runlog.models import ACTIVE_VALUES, FINAL_VALUES, Job, Run
 from cronbell.runlog.queries import (
     COUNT_CAP,
@@ -58,21 +59,36 @@ class Log:
     Args:
         wanted: which runs.
         cap: where counting stops that no totals are kept for.
-        brief: rows have only what a list shows; the rest is read where it is asked for.
     """
 
-    def __init__(self, wanted: LogFilter, *, cap: int = COUNT_CAP, brief: bool = False) -> None:
+    def __init__(self, wanted: LogFilter, *, cap: int = COUNT_CAP) -> None:
         self.wanted = wanted
         self.cap = cap
-        self.brief = brief
 
-    def page(self, page: int, limit: int) -> LogPage:
+    def page(self, page: int, limit: int) -> LogPage[Run]:
         """Return one page of runs, newest first; past the end it is empty.
 
         Args:
             page: 1-based, however deep.
             limit: rows per page.
         """
+        runs = whole_runs(self._page_ids(page, limit))
+        return LogPage(runs=runs, total=self.total, page=page, limit=limit)
+
+    def before(self, cursor: int, limit: int) -> LogPage[Run]:
+        """Return the runs that come after the one with id ``cursor`` in the list, however deep."""
+        runs = whole_runs(self._ids(0, limit, below=cursor))
+        return LogPage(runs=runs, total=self.total, page=1, limit=limit)
+
+    def listed(self, page: int, limit: int, cursor: int | None = None) -> LogPage[ListedRun]:
+        """Return what a list shows of one page, or of the runs that come after a cursor."""
+        if cursor is None:
+            ids = self._page_ids(page, limit)
+        else:
+            ids, page = self._ids(0, limit, below=cursor), 1
+        return LogPage(runs=listed_runs(ids), total=self.total, page=page, limit=limit)
+
+    def _page_ids(self, page: int, limit: int) -> Sequence[int]:
         offset = (page - 1) * limit
         ids: Sequence[int] = []
         for _ in range(TRIES):
@@ -80,12 +96,7 @@ class Log:
             ids = self._ids(offset, limit) if total.capped or offset < total.number else []
             if not self._moved(offset):
                 break
-        return LogPage(runs=_rows(ids, brief=self.brief), total=total, page=page, limit=limit)
-
-    def before(self, cursor: int, limit: int) -> LogPage:
-        """Return the runs that come after the one with id ``cursor`` in the list, however deep."""
-        ids = self._ids(0, limit, below=cursor)
-        return LogPage(runs=_rows(ids, brief=self.brief), total=self.total, page=1, limit=limit)
+        return ids
 
     @cached_property
     def total(self) -> Tally:
@@ -177,11 +188,13 @@ class Log:
         return kept[status]
 
     def _segments_of(self, status: str) -> Sequence[Segment]:
-        known = self._state
         if self._timed:
-            return log_ranges.segments(*self._instants, status, known)
-        if not known.near:
-            return [Segment(1, EVER, certain=True)]
+            return log_ranges.segments(*self._instants, status, self._state)
+        return [Segment(1, EVER, certain=True)]
+
+    def _deep(self) -> Sequence[Segment]:
+        """Return what is not counted yet and what is apart, for only the latter is in blocks."""
+        known = self._state
         return [Segment(known.upto + 1, EVER, certain=True), Segment(1, known.upto, certain=True)]
 
     def _runs(self, status: Status | None) -> QuerySet[Run]:
@@ -239,6 +252,8 @@ class Log:
             return self._ids_upwards(offset, limit)
         ids: list[int] = []
         segments = self._segments(status)
+        if offset > WALKED and not self._timed and self._job_id is None and self._state.near:
+            segments = self._deep()
         for segment in segments:
             # One bound, not two: SQLite begins at whichever it likes and goes over what is between.
             part = segment if below is None else segment.below(below)
@@ -383,14 +398,11 @@ class Log:
 
 
 _MATCH = ("id", "status", "job_id")
-# Making a whole run of each row took longer than finding and reading it.
-_BRIEF = (
-    "status", "scheduled_at", "started_at", "finished_at", "reason", "reason_data", "missed_count",
-    "details", "job__name", "job__timezone",
-)  # fmt: skip
 
 
-def log_page(wanted: LogFilter, *, page: int = 1, limit: int = 50, cap: int = COUNT_CAP) -> LogPage:
+def log_page(
+    wanted: LogFilter, *, page: int = 1, limit: int = 50, cap: int = COUNT_CAP
+) -> LogPage[Run]:
     """Return one page of runs, newest first.
 
     Args:
@@ -402,7 +414,9 @@ def log_page(wanted: LogFilter, *, page: int = 1, limit: int = 50, cap: int = CO
     return Log(wanted, cap=cap).page(page, limit)
 
 
-def log_before(wanted: LogFilter, *, cursor: int, limit: int = 50, cap: int = COUNT_CAP) -> LogPage:
+def log_before(
+    wanted: LogFilter, *, cursor: int, limit: int = 50, cap: int = COUNT_CAP
+) -> LogPage[Run]:
     """Return the runs that come after the one with id ``cursor`` in the list, however deep.
 
     Args:
@@ -412,12 +426,6 @@ def log_before(wanted: LogFilter, *, cursor: int, limit: int = 50, cap: int = CO
         cap: where counting stops; what is counted is all that match, not just those left.
     """
     return Log(wanted, cap=cap).before(cursor, limit)
-
-
-def newest_runs(job_id: int, limit: int) -> list[Run]:
-    """Return a job's newest runs, newest first, without counting any."""
-    ids = Run.objects.filter(job_id=job_id).order_by("-id").values_list("id", flat=True)[:limit]
-    return _rows(list(ids), brief=True)
 
 
 def sum_of(tallies: Iterable[Tally], cap: int) -> Tally:
@@ -434,10 +442,3 @@ def _tallies(numbers: Mapping[str, int], cap: int | None = None) -> dict[Status,
     if cap is None:
         return {status: Tally(number) for status, number in counts.items()}
     return {s: Tally(min(number, cap), capped=number > cap) for s, number in counts.items()}
-
-
-def _rows(ids: Sequence[int], *, brief: bool) -> list[Run]:
-    if not ids:
-        return []
-    rows = Run.objects.select_related("job").filter(id__in=ids).order_by("-id")
-    return list(rows.only(*_BRIEF) if brief else rows.defer("body", "job__spec"))

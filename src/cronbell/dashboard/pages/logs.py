@@ -43,7 +43,7 @@ def cron_logs(request: HttpRequest) -> HttpResponse:
         wanted = read_parameters(request.GET.dict())
     except BadParameterError as error:
         wanted, faults = read_parameters({}), error.problems
-    log = Log(wanted.wanted(), brief=True)
+    log = Log(wanted.wanted())
     context = _log(log, wanted) | _jobs(wanted) | {"faults": faults}
     if wants_part(request, "log"):
         return _fragment(request, context)
@@ -64,10 +64,7 @@ def _fragment(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
 
 
 def _log(log: Log, wanted: LogParameters) -> dict[str, Any]:
-    if wanted.cursor is None:
-        page = log.page(wanted.page, wanted.limit)
-    else:
-        page = log.before(wanted.cursor, wanted.limit)
+    page = log.listed(wanted.page, wanted.limit, wanted.cursor)
     # A limit as large as this page's end would be counted again: the last row leads further.
     more = wanted.cursor is not None or (page.total.capped and page.page >= page.pages)
     return {

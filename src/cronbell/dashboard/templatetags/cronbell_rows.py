@@ -15,7 +15,8 @@ from django.utils.translation import gettext as _
 
 from cronbell.dashboard.markup import markup
 from cronbell.dashboard.templatetags.cronbell import badge, execution_time, icon
-from cronbell.runlog.models import Job, Run
+from cronbell.runlog.log_rows import ListedRun
+from cronbell.runlog.models import Job
 from cronbell.runlog.shape import details_text
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ ROW = (
 
 
 @register.simple_tag(takes_context=True)
-def run_rows(context: RequestContext, runs: Iterable[Run]) -> SafeString:
+def run_rows(context: RequestContext, runs: Iterable[ListedRun]) -> SafeString:
     """Write runs as rows of the log's table: number, job, time, status, details."""
     label = _("Run %(id)s")
     # The address of run 0 but for its number.
@@ -76,7 +77,7 @@ def run_button(context: RequestContext, job: Job) -> SafeString | str:
     if not context["shell"].is_admin:
         return ""
     query = urlencode({"job_name": job.name}, quote_via=quote)
-    if job.spec.get("heartbeat"):
+    if is_heartbeat(job):
         return markup(
             BUTTON,
             id=f"ping-url-{job.pk}",
@@ -96,6 +97,11 @@ def run_button(context: RequestContext, job: Job) -> SafeString | str:
         icon=icon("play"),
         word=_("Run now"),
     )
+
+
+def is_heartbeat(job: Job) -> bool:
+    """Say whether a job is a heartbeat; one whose definition can't be read is none."""
+    return isinstance(job.spec, dict) and bool(job.spec.get("heartbeat"))
 
 
 @register.simple_tag
