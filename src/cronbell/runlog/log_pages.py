@@ -138,7 +138,7 @@ class Log:
                 name: self.__dict__[name] for name in shared if name in self.__dict__
             }
         if wanted.text:
-            return dict(Counter(match.job_id for match in whole._matches(wanted.status))), False
+            return self._jobs_found(whole)
         counts: Counter[int] = Counter()
         for runs, _ in whole._walk(wanted.status):
             left = JOBS_WINDOW + 1 - counts.total()
@@ -360,31 +360,55 @@ class Log:
         return numbers
 
     def _statuses_found(self) -> Mapping[Status, Tally]:
-        numbers = Counter(match.status for match in self._matches(None))
         status = self.wanted.status
-        if status is not None:
-            # The newest runs of one status reach further back than the newest of all.
-            numbers[status.value] = len(self._matches(status))
-        return _tallies(numbers)
+        if status is None:
+            return _tallies(Counter(match.status for match in self._matches(None)))
+        # The newest runs of one status reach further back than the newest of all.
+        chosen = Tally(len(self._matches(status)))
+        others = Counter(match.status for match in self._search(None, self._room_beside))
+        more = self._more_than(self._runs(None), self._room_beside)
+        return {s: Tally(others[s.value], capped=more) for s in Status} | {status: chosen}
+
+    def _jobs_found(self, whole: Log) -> tuple[dict[int, int], bool]:
+        status, job_id = self.wanted.status, self._job_id
+        if whole is self:
+            return dict(Counter(match.job_id for match in self._matches(status))), False
+        room = SEARCH_WINDOW if status is None else self._room_beside
+        counts = dict(Counter(match.job_id for match in whole._search(status, room)))
+        if job_id is not None:
+            counts[job_id] = len(self._matches(status))
+        return counts, whole._more_than(whole._runs(status), room) and room < SEARCH_WINDOW
+
+    @property
+    def _room_beside(self) -> int:
+        """How many runs are looked at for the numbers beside a search: of other statuses and jobs.
+
+        A job's runs, or those of one status, lie far apart: looking at as many again as for the
+        search itself would take as long again, for each of the two.
+        """
+        return min(JOBS_WINDOW if self.wanted.job_name else SEARCH_WINDOW, SEARCH_WINDOW)
+
+    @staticmethod
+    def _more_than(runs: QuerySet[Run], number: int) -> bool:
+        return (
+            number < SEARCH_WINDOW and runs.order_by().values("id")[: number + 1].count() > number
+        )
 
     def _matches(self, status: Status | None) -> list[_Match]:
         """Return what a search finds, newest first, among the newest runs only."""
         kept: dict[Status | None, list[_Match]] = self.__dict__.setdefault("_found", {})
         if status not in kept:
-            kept[status] = self._search(status)
+            kept[status] = self._search(status, SEARCH_WINDOW)
         return kept[status]
 
-    def _search(self, status: Status | None) -> list[_Match]:
+    def _search(self, status: Status | None, room: int) -> list[_Match]:
         if self._nothing:
             return []
         text = self.wanted.text
-        named = Job.objects.filter(name__icontains=text).values("id")
         found: list[_Match] = []
-        room = SEARCH_WINDOW
-        for runs, _ in self._walk(status):
+        for runs, segment in self._walk(status):
+            found += self._hits(runs, segment, status, room)
             window = runs.order_by("-id").values("id")[:room]
-            hits = Run.objects.filter(Q(details__icontains=text) | Q(job__in=named), id__in=window)
-            found += (_Match(*row) for row in hits.order_by("-id").values_list(*_MATCH))
             room -= window.count() if len(self._segments(status)) > 1 else 0
             if room <= 0:
                 break
@@ -395,6 +419,25 @@ class Log:
             found += (_Match(*row) for row in named_run.values_list(*_MATCH))
             found = sorted({match.id: match for match in found}.values(), key=lambda m: -m.id)
         return found
+
+    def _hits(
+        self, runs: QuerySet[Run], segment: Segment, status: Status | None, room: int
+    ) -> Iterator[_Match]:
+        text, job_id = self.wanted.text, self._job_id
+        named = Job.objects.filter(name__icontains=text).values("id")
+        plain = segment.certain and segment.only is None and not segment.out
+        rows: Iterable[tuple[int, str, int]]
+        if job_id is not None and status is not None and is_final(status) and plain:
+            connection = connections[ALIAS]
+            pattern = f"%{connection.ops.prep_for_like_query(text)}%"
+            parameters = [job_id, status.value, segment.low, segment.high, room, pattern,
+                          named.filter(id=job_id).exists()]  # fmt: skip
+            rows = fetch(connection, "search_ended", parameters)
+        else:
+            window = runs.order_by("-id").values("id")[:room]
+            hits = Run.objects.filter(Q(details__icontains=text) | Q(job__in=named), id__in=window)
+            rows = hits.order_by("-id").values_list(*_MATCH)
+        return (_Match(*row) for row in rows)
 
 
 _MATCH = ("id", "status", "job_id")
