@@ -203,16 +203,23 @@ def _ranges(asked: _Times, status: str) -> tuple[list[_Range], list[_Part]]:
     return ranges, looked_up
 
 
-def _islands(
-    ends: Iterable[tuple[int, int, int, int, int]],
-) -> Iterator[tuple[bool, int, int, int, int]]:
-    """Yield neighbouring blocks, the newest first: whether whole, blocks and ranks of both ends."""
-    high = last = 0
-    for kind, block, place, is_oldest, is_newest in ends:
-        if is_newest:
-            high, last = block, place
-        if is_oldest:
-            yield kind == WHOLE, block, high, place, last
+def _islands(kinds: Iterable[tuple[int, int]]) -> Iterator[tuple[bool, int, int, int, int]]:
+    """Yield neighbouring blocks, the newest first: whether whole, blocks and ranks of both ends.
+
+    Blocks without runs of the status have no rank; one with runs of which none is of the range
+    has, so that ranks say whether one stands between.
+    """
+    before = high = low = first = 0
+    place = 0
+    for block, kind in kinds:
+        place -= 1
+        if kind != before:
+            if before:
+                yield before == WHOLE, low, high, place + 1, first
+            before, high, first = kind, block, place
+        low = block
+    if before:
+        yield before == WHOLE, low, high, place, first
 
 
 def _decided(
