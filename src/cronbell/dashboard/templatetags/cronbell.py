@@ -287,6 +287,12 @@ def since(
 @register.filter
 def day_words(day: date) -> str:
     """Write a day as people say it: ``Sun 22 Nov``."""
+    return _day_words(day, get_language())
+
+
+# A job's page writes each of its days four times.
+@lru_cache(maxsize=256)
+def _day_words(day: date, language: str | None) -> str:  # noqa: ARG001 - part of the key
     # Translators: a date format of Django's; @ is where the day of the week goes.
     return date_format(day, _("@ j M")).replace("@", str(WEEKDAYS[day.weekday()]))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
@@ -13,8 +13,16 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
+from cronbell.dashboard.charts import Bar
 from cronbell.dashboard.markup import markup
-from cronbell.dashboard.templatetags.cronbell import badge, execution_time, icon
+from cronbell.dashboard.templatetags.cronbell import (
+    badge,
+    day_words,
+    execution_time,
+    icon,
+    median,
+    thousands,
+)
 from cronbell.runlog.log_rows import ListedRun
 from cronbell.runlog.models import Job
 from cronbell.runlog.shape import details_text
@@ -97,6 +105,28 @@ def run_button(context: RequestContext, job: Job) -> SafeString | str:
         icon=icon("play"),
         word=_("Run now"),
     )
+
+
+DAY = (
+    '<tr role="row"><td role="cell" data-label="{}">{}</td><td role="cell" data-label="{}">{}</td>'
+    '<td role="cell" data-label="{}">{}</td><td role="cell" data-label="{}">{}</td>'
+    '<td role="cell" data-label="{}">{}</td><td role="cell" data-label="{}">{}</td></tr>'
+)
+
+
+@register.simple_tag
+def day_rows(bars: Sequence[Bar]) -> SafeString:
+    """Write a job's figures as rows, a day each, the newest first."""
+    labels = (_("Day (UTC)"), _("Succeeded"), _("Failed"), _("Not run"),
+              _("Duration: half within"), _("Lateness: half within"))  # fmt: skip
+    rows = []
+    for bar in reversed(bars):
+        one = bar.figures
+        values = (day_words(bar.day), thousands(one.succeeded), thousands(one.failed),
+                  thousands(one.not_run), median(one.duration), median(one.lateness))  # fmt: skip
+        pairs = zip(labels, values, strict=True)
+        rows.append(markup(DAY, *[text for pair in pairs for text in pair]))
+    return SafeString("".join(rows))
 
 
 def is_heartbeat(job: Job) -> bool:
