@@ -12,7 +12,7 @@ from cronbell.clock import SYSTEM_CLOCK
 from cronbell.runlog import log_counts, log_pages, queries
 from cronbell.runlog.log_pages import Log
 from cronbell.runlog.models import Job, Run, Runner
-from cronbell.runlog.queries import LogFilter
+from cronbell.runlog.queries import LogFilter, Tally
 from cronbell.runlog.router import ALIAS
 from cronbell.states import Status
 
@@ -118,6 +118,40 @@ def test_a_search_looks_only_at_the_newest(make_run, monkeypatch):
     assert log_pages.log_page(LogFilter(text="needle")).total.number == 0
     monkeypatch.setattr(log_pages, "SEARCH_WINDOW", 3)
     assert log_pages.log_page(LogFilter(text="needle")).total.number == 1
+    of_job = LogFilter(text="needle", job_name="update-rankings")
+    for most, found in ((2, 0), (3, 1)):
+        monkeypatch.setattr(log_pages, "SEARCH_WINDOW_OF_JOB", most)
+        assert (Log(of_job).search_window, Log(of_job).total.number) == (most, found)
+
+
+def test_the_numbers_beside_a_search_in_a_jobs_status_stop_sooner_and_say_so(
+    make_run, jobs, monkeypatch
+):
+    for _ in range(3):
+        make_run(status="error", details="needle")
+        make_run(details="needle")
+        make_run("digest", "error", details="needle")
+    name, ids = "update-rankings", [job.pk for job in jobs.values()]
+    monkeypatch.setattr(log_pages, "JOBS_WINDOW", 2)
+    log = Log(LogFilter(job_name=name, status=Status.ERROR, text="NEEDLE"))
+    assert log.total == Tally(3)
+    assert log.statuses[Status.SUCCESS] == Tally(1, capped=True)
+    counts, capped = log.jobs(ids)
+    assert (counts[jobs[name].pk], counts[jobs["digest"].pk], capped) == (3, 1, True)
+    monkeypatch.setattr(log_pages, "JOBS_WINDOW", 100)
+    log = Log(LogFilter(job_name=name, status=Status.ERROR, text="NEEDLE"))
+    assert log.statuses[Status.SUCCESS] == Tally(3)
+    assert log.jobs(ids) == ({jobs[name].pk: 3, jobs["digest"].pk: 3}, False)
+
+
+@pytest.mark.parametrize("text", ["100%", "a_b", "back\\slash", "UPDATE-rank", "nothing"])
+def test_a_search_in_a_jobs_status_finds_what_a_search_in_the_job_finds(make_run, text):
+    for details in ("100% done", "1000 done", "a_b", "axb", "back\\slash", "backslash"):
+        make_run(status="error", details=details)
+    name = "update-rankings"
+    wide = Log(LogFilter(job_name=name, text=text)).page(1, 50).runs
+    assert Log(LogFilter(job_name=name, status=Status.ERROR, text=text)).page(1, 50).runs == wide
+    assert len(wide) == {"UPDATE-rank": 6, "nothing": 0}.get(text, 1)
 
 
 def test_a_runner_is_alive_for_fifteen_seconds(runner):

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
+from itertools import starmap
+from typing import NamedTuple
 
 from django.db import connections
 from django.db.models import Count, Q, QuerySet
@@ -36,7 +38,7 @@ from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import fetch, rows_parameter
 from cronbell.states import Status, is_final
 
-SEARCH_WINDOW = 20_000
+SEARCH_WINDOW, SEARCH_WINDOW_OF_JOB = 20_000, 10_000
 # Where runs of a range of time, or of a search, are told apart by job: among so many of the newest.
 JOBS_WINDOW = 2_000
 # Further down than this a page is looked for in the blocks instead of being walked to.
@@ -46,8 +48,7 @@ TRIES = 5
 _LONGEST_ID = 18  # digits that always fit a 64-bit integer
 
 
-@dataclass(frozen=True, slots=True)
-class _Match:
+class _Match(NamedTuple):
     id: int
     status: str
     job_id: int
@@ -362,7 +363,7 @@ class Log:
     def _statuses_found(self) -> Mapping[Status, Tally]:
         status = self.wanted.status
         if status is None:
-            return _tallies(Counter(match.status for match in self._matches(None)))
+            return _tallies(Counter([match.status for match in self._matches(None)]))
         # The newest runs of one status reach further back than the newest of all.
         chosen = Tally(len(self._matches(status)))
         others = Counter(match.status for match in self._search(None, self._room_beside))
@@ -377,7 +378,7 @@ class Log:
         counts = dict(Counter(match.job_id for match in whole._search(status, room)))
         if job_id is not None:
             counts[job_id] = len(self._matches(status))
-        return counts, whole._more_than(whole._runs(status), room) and room < SEARCH_WINDOW
+        return counts, whole._more_than(whole._runs(status), room)
 
     @property
     def _room_beside(self) -> int:
@@ -387,6 +388,14 @@ class Log:
         search itself would take as long again, for each of the two.
         """
         return min(JOBS_WINDOW if self.wanted.job_name else SEARCH_WINDOW, SEARCH_WINDOW)
+
+    @property
+    def search_window(self) -> int:
+        """How many runs a search looks at, those that match the rest of the filter.
+
+        A job's lie far apart, each in a page of its own, and take several times as long.
+        """
+        return SEARCH_WINDOW_OF_JOB if self.wanted.job_name else SEARCH_WINDOW
 
     @staticmethod
     def _more_than(runs: QuerySet[Run], number: int) -> bool:
@@ -398,7 +407,7 @@ class Log:
         """Return what a search finds, newest first, among the newest runs only."""
         kept: dict[Status | None, list[_Match]] = self.__dict__.setdefault("_found", {})
         if status not in kept:
-            kept[status] = self._search(status, SEARCH_WINDOW)
+            kept[status] = self._search(status, self.search_window)
         return kept[status]
 
     def _search(self, status: Status | None, room: int) -> list[_Match]:
@@ -437,7 +446,7 @@ class Log:
             window = runs.order_by("-id").values("id")[:room]
             hits = Run.objects.filter(Q(details__icontains=text) | Q(job__in=named), id__in=window)
             rows = hits.order_by("-id").values_list(*_MATCH)
-        return (_Match(*row) for row in rows)
+        return starmap(_Match, rows)
 
 
 _MATCH = ("id", "status", "job_id")
