@@ -38,7 +38,7 @@ from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import fetch, rows_parameter
 from cronbell.states import Status, is_final
 
-SEARCH_WINDOW, SEARCH_WINDOW_OF_JOB = 20_000, 10_000
+SEARCH_WINDOW = 20_000
 # Where runs of a range of time, or of a search, are told apart by job: among so many of the newest.
 JOBS_WINDOW = 2_000
 # Further down than this a page is looked for in the blocks instead of being walked to.
@@ -389,14 +389,6 @@ class Log:
         """
         return min(JOBS_WINDOW if self.wanted.job_name else SEARCH_WINDOW, SEARCH_WINDOW)
 
-    @property
-    def search_window(self) -> int:
-        """How many runs a search looks at, those that match the rest of the filter.
-
-        A job's lie far apart, each in a page of its own, and take several times as long.
-        """
-        return SEARCH_WINDOW_OF_JOB if self.wanted.job_name else SEARCH_WINDOW
-
     @staticmethod
     def _more_than(runs: QuerySet[Run], number: int) -> bool:
         return (
@@ -407,7 +399,7 @@ class Log:
         """Return what a search finds, newest first, among the newest runs only."""
         kept: dict[Status | None, list[_Match]] = self.__dict__.setdefault("_found", {})
         if status not in kept:
-            kept[status] = self._search(status, self.search_window)
+            kept[status] = self._search(status, SEARCH_WINDOW)
         return kept[status]
 
     def _search(self, status: Status | None, room: int) -> list[_Match]:
@@ -439,8 +431,9 @@ class Log:
         if job_id is not None and status is not None and is_final(status) and plain:
             connection = connections[ALIAS]
             pattern = f"%{connection.ops.prep_for_like_query(text)}%"
-            parameters = [job_id, status.value, segment.low, segment.high, room, pattern,
-                          named.filter(id=job_id).exists()]  # fmt: skip
+            of, ids = [job_id, status.value], [segment.low, segment.high]
+            meant = named.filter(id=job_id).exists()
+            parameters = [*of, segment.high, *of, *ids, room, pattern, meant]
             rows = fetch(connection, "search_ended", parameters)
         else:
             window = runs.order_by("-id").values("id")[:room]
