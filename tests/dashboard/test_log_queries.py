@@ -120,8 +120,8 @@ def test_a_search_looks_only_at_the_newest(make_run, monkeypatch):
     assert log_pages.log_page(LogFilter(text="needle")).total.number == 1
     of_job = LogFilter(text="needle", job_name="update-rankings", status=Status.SUCCESS)
     for most, found in ((2, 0), (3, 1)):
-        monkeypatch.setattr(log_pages, "SEARCH_WINDOW", most)
-        assert Log(of_job).total.number == found
+        monkeypatch.setattr(log_pages, "SEARCH_WINDOW_OF_JOB", most)
+        assert (Log(of_job).search_window, Log(of_job).total.number) == (most, found)
 
 
 def test_the_numbers_beside_a_search_in_a_jobs_status_stop_sooner_and_say_so(

@@ -38,7 +38,7 @@ from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import fetch, rows_parameter
 from cronbell.states import Status, is_final
 
-SEARCH_WINDOW = 20_000
+SEARCH_WINDOW, SEARCH_WINDOW_OF_JOB = 20_000, 10_000
 # Where runs of a range of time, or of a search, are told apart by job: among so many of the newest.
 JOBS_WINDOW = 2_000
 # Further down than this a page is looked for in the blocks instead of being walked to.
@@ -389,6 +389,11 @@ class Log:
         """
         return min(JOBS_WINDOW if self.wanted.job_name else SEARCH_WINDOW, SEARCH_WINDOW)
 
+    @property
+    def search_window(self) -> int:
+        """How many runs a search looks at; a job's lie far apart and take several times as long."""
+        return SEARCH_WINDOW_OF_JOB if self.wanted.job_name else SEARCH_WINDOW
+
     @staticmethod
     def _more_than(runs: QuerySet[Run], number: int) -> bool:
         return (
@@ -399,7 +404,7 @@ class Log:
         """Return what a search finds, newest first, among the newest runs only."""
         kept: dict[Status | None, list[_Match]] = self.__dict__.setdefault("_found", {})
         if status not in kept:
-            kept[status] = self._search(status, SEARCH_WINDOW)
+            kept[status] = self._search(status, self.search_window)
         return kept[status]
 
     def _search(self, status: Status | None, room: int) -> list[_Match]:

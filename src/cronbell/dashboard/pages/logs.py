@@ -15,7 +15,7 @@ from cronbell.dashboard.access import viewers_too
 from cronbell.dashboard.pages.live import NO_CHANGE, live_part, page_window, wants_part
 from cronbell.dashboard.parameters import BadParameterError, LogParameters, read_parameters
 from cronbell.runlog import queries
-from cronbell.runlog.log_pages import SEARCH_WINDOW, Log, sum_of
+from cronbell.runlog.log_pages import Log, sum_of
 
 JOBS_SHOWN = 10  # with fifty failures below them a page stays below 60 KB
 JOB_CHOICES = 100
@@ -78,7 +78,7 @@ def _log(log: Log, wanted: LogParameters) -> dict[str, Any]:
         ],
         "all_count": sum_of(log.statuses.values(), queries.COUNT_CAP),
         "older": page.runs[-1].pk if more and len(page.runs) == page.limit else None,
-        "search_window": SEARCH_WINDOW,
+        "search_window": log.search_window,
         "filtered": bool(wanted.job_name or wanted.status or wanted.text)
         or wanted.since is not None
         or wanted.until is not None,

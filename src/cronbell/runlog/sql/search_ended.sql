@@ -10,7 +10,7 @@ WHERE run.job_id = %s AND run.status = %s AND run.finished_at IS NOT NULL
   -- One lower bound: of two, SQLite may begin at the lower.
   AND run.id <= %s
   AND run.id >= (
-    SELECT COALESCE(MIN(newest.id), 0)
+    SELECT MIN(newest.id)
     FROM (
         SELECT own.id FROM runlog_run AS own
         WHERE own.job_id = %s AND own.status = %s AND own.finished_at IS NOT NULL
