@@ -7,6 +7,10 @@ the answer took (the store's processes included, on Linux) is printed beside the
 on the machine adds to the first only.
 
     python -m benchmarks.size [--rows 200000] [--store sqlite|postgresql|both] [--rounds 40]
+    python -m benchmarks.size --rows 10000000 --store sqlite --keep FOLDER
+
+With ``--keep`` the logs stay in FOLDER and are taken as they are the next time: making one of ten
+million takes half an hour. Only SQLite's are files that can stay.
 
 Exits 1 if a promise is broken: of the promises a page's time and its weight; and for each kind of
 filter that the page is the same as one found by reading everything, and totals are a recount.
@@ -55,10 +59,13 @@ def main() -> int:
     parser.add_argument("--small", type=int, default=SMALL, help="runs of the log beside it")
     parser.add_argument("--store", choices=[*STORES, "both"], default="both")
     parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--keep", type=Path, help="make logs here, or take those made before")
     parser.add_argument("--role", choices=["make", "measure"], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.role:
         return _child(arguments.role, arguments.rows, arguments.rounds)
+    if arguments.keep and arguments.store != "sqlite":
+        parser.error("--keep needs --store sqlite: a PostgreSQL made here goes with its server")
     stores = STORES if arguments.store == "both" else (arguments.store,)
     print(
         f"size: {arguments.rows:,} runs beside {arguments.small:,}, {arguments.rounds} rounds; "
@@ -66,15 +73,16 @@ def main() -> int:
         f"{datetime.now(UTC):%Y-%m-%d}"  # noqa: TID251 - the date of the measurement
     )
     sizes = (arguments.small, arguments.rows)
-    kept = [_store(store, sizes, arguments.rounds) for store in stores]
+    kept = [_store(store, sizes, arguments.rounds, arguments.keep) for store in stores]
     return 0 if all(kept) else 1
 
 
-def _store(store: str, sizes: Sequence[int], rounds: int) -> bool:
+def _store(store: str, sizes: Sequence[int], rounds: int, keep: Path | None) -> bool:
     found = []
     for number in sizes:
-        with empty_store(store) as environment:
-            (made,) = run_role("make", number, rounds, environment)
+        lent = empty_store(store) if keep is None else kept_store(keep / f"{store}-{number}")
+        with lent as environment:
+            made = made_once(number, environment)
             found.append(measured(environment, rounds))
             print(f"\n{store}: {made['rows']:,} runs made in {made['made']:.0f} s, counted in "
                   f"{made['counted']:.0f} s; {found[-1]['version']}, load {_load()}")  # fmt: skip
@@ -84,11 +92,9 @@ def _store(store: str, sizes: Sequence[int], rounds: int) -> bool:
 @contextmanager
 def empty_store(store: str) -> Iterator[Mapping[str, str]]:
     """Lend the environment that names an empty store of that kind."""
-    ours = ("CRONBELL_", "DJANGO_", "DATABASE_URL")
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="cronbell-size-"))
-        environment |= {"CRONBELL_DATA": folder, "CRONBELL_LOG_LEVEL": "ERROR"}
+        environment = _environment(folder)
         if store == "postgresql":
             from tests.support import machine, postgres
             from tests.support import store as plans
@@ -99,6 +105,29 @@ def empty_store(store: str) -> Iterator[Mapping[str, str]]:
             stack.enter_context(server)
             environment["DATABASE_URL"] = stack.enter_context(server.database())
         yield environment
+
+
+@contextmanager
+def kept_store(folder: Path) -> Iterator[Mapping[str, str]]:
+    """Lend the environment that names SQLite's files in a folder, which stays."""
+    folder.mkdir(parents=True, exist_ok=True)
+    yield _environment(str(folder))
+
+
+def _environment(folder: str) -> dict[str, str]:
+    ours = ("CRONBELL_", "DJANGO_", "DATABASE_URL")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+    return environment | {"CRONBELL_DATA": folder, "CRONBELL_LOG_LEVEL": "ERROR"}
+
+
+def made_once(rows: int, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Fill a store, unless it was filled before to the end; return what making it took."""
+    note = Path(environment["CRONBELL_DATA"]) / "made.json"
+    if not note.exists():
+        (made,) = run_role("make", rows, 1, environment)
+        note.write_text(json.dumps(made), encoding="utf-8")
+    found: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
+    return found
 
 
 def run_role(
@@ -199,7 +228,10 @@ def _measure(rounds: int) -> Iterator[dict[str, Any]]:
 
     settings.ALLOWED_HOSTS = ["testserver"]
     client = Client()
-    client.force_login(User.objects.create_superuser("administrator", password="x"))  # noqa: S106
+    viewer = User.objects.filter(username="administrator").first()
+    # A store that was measured before has the user.
+    viewer = viewer or User.objects.create_superuser("administrator", password="x")  # noqa: S106
+    client.force_login(viewer)
     asked = questions()
     answers = []
     for question in asked:

@@ -21,6 +21,16 @@ def test_it_runs_small_and_every_answer_is_right():
     assert found["recount"]
 
 
+def test_a_kept_store_is_made_once_and_can_be_measured_again(tmp_path):
+    run = {key: value for key, value in os.environ.items() if key == "CRONBELL_TEST_RUN"}
+    with size.kept_store(tmp_path / "sqlite-1500") as lent:
+        made = size.made_once(1_500, {**lent, **run})
+    with size.kept_store(tmp_path / "sqlite-1500") as lent:
+        assert size.made_once(1_500, {**lent, **run}) == made
+        for _ in range(2):
+            assert size.measured({**lent, **run}, 1)["recount"]
+
+
 FINE = {"kind": "x", "limit": 20.0, "compared": True, "p95": 9.0, "median": 8.0, "cpu": 7.0,
         "kilobytes": 50.0, "right": True, "page": True}  # fmt: skip
 

@@ -12,7 +12,7 @@ from cronbell.clock import SYSTEM_CLOCK
 from cronbell.runlog import log_counts, log_pages, queries
 from cronbell.runlog.log_pages import Log
 from cronbell.runlog.models import Job, Run, Runner
-from cronbell.runlog.queries import LogFilter
+from cronbell.runlog.queries import LogFilter, Tally
 from cronbell.runlog.router import ALIAS
 from cronbell.states import Status
 
@@ -67,12 +67,12 @@ def test_a_page_takes_as_many_queries_however_many_rows_it_has(make_run, counted
     assert all('"body"' not in query["sql"] for query in many.captured_queries)
 
 
-def test_the_jobs_take_three_queries_however_many_there_are(make_run, counted):
+def test_the_jobs_take_one_query_however_many_there_are(make_run, counted):
     make_run()
     make_run("digest")
     with counted() as queried:
         lines, total = queries.job_lines(START, limit=50)
-    assert len(queried) == 3
+    assert len(queried) == 1
     assert total == 3
     assert [line.job.name for line in lines] == ["clean-data", "digest", "update-rankings"]
 
@@ -118,6 +118,40 @@ def test_a_search_looks_only_at_the_newest(make_run, monkeypatch):
     assert log_pages.log_page(LogFilter(text="needle")).total.number == 0
     monkeypatch.setattr(log_pages, "SEARCH_WINDOW", 3)
     assert log_pages.log_page(LogFilter(text="needle")).total.number == 1
+    of_job = LogFilter(text="needle", job_name="update-rankings", status=Status.SUCCESS)
+    for most, found in ((2, 0), (3, 1)):
+        monkeypatch.setattr(log_pages, "SEARCH_WINDOW_OF_JOB", most)
+        assert (Log(of_job).search_window, Log(of_job).total.number) == (most, found)
+
+
+def test_the_numbers_beside_a_search_in_a_jobs_status_stop_sooner_and_say_so(
+    make_run, jobs, monkeypatch
+):
+    for _ in range(3):
+        make_run(status="error", details="needle")
+        make_run(details="needle")
+        make_run("digest", "error", details="needle")
+    name, ids = "update-rankings", [job.pk for job in jobs.values()]
+    monkeypatch.setattr(log_pages, "JOBS_WINDOW", 2)
+    log = Log(LogFilter(job_name=name, status=Status.ERROR, text="NEEDLE"))
+    assert log.total == Tally(3)
+    assert log.statuses[Status.SUCCESS] == Tally(1, capped=True)
+    counts, capped = log.jobs(ids)
+    assert (counts[jobs[name].pk], counts[jobs["digest"].pk], capped) == (3, 1, True)
+    monkeypatch.setattr(log_pages, "JOBS_WINDOW", 100)
+    log = Log(LogFilter(job_name=name, status=Status.ERROR, text="NEEDLE"))
+    assert log.statuses[Status.SUCCESS] == Tally(3)
+    assert log.jobs(ids) == ({jobs[name].pk: 3, jobs["digest"].pk: 3}, False)
+
+
+@pytest.mark.parametrize("text", ["100%", "a_b", "back\\slash", "UPDATE-rank", "nothing"])
+def test_a_search_in_a_jobs_status_finds_what_a_search_in_the_job_finds(make_run, text):
+    for details in ("100% done", "1000 done", "a_b", "axb", "back\\slash", "backslash"):
+        make_run(status="error", details=details)
+    name = "update-rankings"
+    wide = Log(LogFilter(job_name=name, text=text)).page(1, 50).runs
+    assert Log(LogFilter(job_name=name, status=Status.ERROR, text=text)).page(1, 50).runs == wide
+    assert len(wide) == {"UPDATE-rank": 6, "nothing": 0}.get(text, 1)
 
 
 def test_a_runner_is_alive_for_fifteen_seconds(runner):

@@ -19,6 +19,7 @@ THEMES = ("auto", "light", "dark")
 YEAR = 365 * 24 * 3600
 _ZONE_NAME = re.compile(r"[A-Za-z0-9_+\-]+(/[A-Za-z0-9_+\-]+){0,3}", re.ASCII)
 _LONGEST_ZONE_NAME = 64
+_KEPT = "_cronbell_zone"
 
 
 def theme_of(request: HttpRequest) -> str:
@@ -28,7 +29,18 @@ def theme_of(request: HttpRequest) -> str:
 
 
 def viewer_zone(request: HttpRequest) -> tzinfo | None:
-    """Return the zone the browser reported; None where it has not yet, or names no zone."""
+    """Return the zone the browser reported; None where it has not yet, or names no zone.
+
+    The answer is kept on the request: a page has hundreds of instants.
+    """
+    known: tuple[tzinfo | None] | None = getattr(request, _KEPT, None)
+    if known is None:
+        known = (_reported_zone(request),)
+        setattr(request, _KEPT, known)
+    return known[0]
+
+
+def _reported_zone(request: HttpRequest) -> tzinfo | None:
     name = request.COOKIES.get(ZONE_COOKIE, "").replace("%2F", "/")
     if len(name) > _LONGEST_ZONE_NAME or not _ZONE_NAME.fullmatch(name):
         return None

@@ -119,6 +119,6 @@ def by_status_of_time(since: int | None, until: int | None, known: State) -> dic
     """Return how many runs of each status began within a range of time, exactly."""
     times = [-EVER if since is None else since, EVER if until is None else until]
     weeks = [at // WEEK for at in times]
-    parameters = [*weeks, *times * 2, *weeks, *weeks, *times, WEEK, WEEK, WEEK, known.upto, *times,
+    parameters = [*weeks, *times * 3, WEEK, WEEK, WEEK, known.upto, *weeks, *weeks, *times,
                   known.upto, *times * 2]  # fmt: skip
     return dict(fetch(connections[ALIAS], "blocks_of_time", parameters))

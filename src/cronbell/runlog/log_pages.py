@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
+from itertools import starmap
+from typing import NamedTuple
 
 from django.db import connections
 from django.db.models import Count, Q, QuerySet
@@ -22,6 +24,7 @@ from cronbell.clock import to_micros
 from cronbell.runlog import log_counts, log_ranges
 from cronbell.runlog.log_counts import BLOCK, EVER
 from cronbell.runlog.log_ranges import Found, Segment
+from cronbell.runlog.log_rows import ListedRun, listed_runs, whole_runs
 from cronbell.runlog.models import ACTIVE_VALUES, FINAL_VALUES, Job, Run
 from cronbell.runlog.queries import (
     COUNT_CAP,
@@ -35,7 +38,7 @@ from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import fetch, rows_parameter
 from cronbell.states import Status, is_final
 
-SEARCH_WINDOW = 20_000
+SEARCH_WINDOW, SEARCH_WINDOW_OF_JOB = 20_000, 10_000
 # Where runs of a range of time, or of a search, are told apart by job: among so many of the newest.
 JOBS_WINDOW = 2_000
 # Further down than this a page is looked for in the blocks instead of being walked to.
@@ -45,8 +48,7 @@ TRIES = 5
 _LONGEST_ID = 18  # digits that always fit a 64-bit integer
 
 
-@dataclass(frozen=True, slots=True)
-class _Match:
+class _Match(NamedTuple):
     id: int
     status: str
     job_id: int
@@ -58,21 +60,36 @@ class Log:
     Args:
         wanted: which runs.
         cap: where counting stops that no totals are kept for.
-        brief: rows have only what a list shows; the rest is read where it is asked for.
     """
 
-    def __init__(self, wanted: LogFilter, *, cap: int = COUNT_CAP, brief: bool = False) -> None:
+    def __init__(self, wanted: LogFilter, *, cap: int = COUNT_CAP) -> None:
         self.wanted = wanted
         self.cap = cap
-        self.brief = brief
 
-    def page(self, page: int, limit: int) -> LogPage:
+    def page(self, page: int, limit: int) -> LogPage[Run]:
         """Return one page of runs, newest first; past the end it is empty.
 
         Args:
             page: 1-based, however deep.
             limit: rows per page.
         """
+        runs = whole_runs(self._page_ids(page, limit))
+        return LogPage(runs=runs, total=self.total, page=page, limit=limit)
+
+    def before(self, cursor: int, limit: int) -> LogPage[Run]:
+        """Return the runs that come after the one with id ``cursor`` in the list, however deep."""
+        runs = whole_runs(self._ids(0, limit, below=cursor))
+        return LogPage(runs=runs, total=self.total, page=1, limit=limit)
+
+    def listed(self, page: int, limit: int, cursor: int | None = None) -> LogPage[ListedRun]:
+        """Return what a list shows of one page, or of the runs that come after a cursor."""
+        if cursor is None:
+            ids = self._page_ids(page, limit)
+        else:
+            ids, page = self._ids(0, limit, below=cursor), 1
+        return LogPage(runs=listed_runs(ids), total=self.total, page=page, limit=limit)
+
+    def _page_ids(self, page: int, limit: int) -> Sequence[int]:
         offset = (page - 1) * limit
         ids: Sequence[int] = []
         for _ in range(TRIES):
@@ -80,12 +97,7 @@ class Log:
             ids = self._ids(offset, limit) if total.capped or offset < total.number else []
             if not self._moved(offset):
                 break
-        return LogPage(runs=_rows(ids, brief=self.brief), total=total, page=page, limit=limit)
-
-    def before(self, cursor: int, limit: int) -> LogPage:
-        """Return the runs that come after the one with id ``cursor`` in the list, however deep."""
-        ids = self._ids(0, limit, below=cursor)
-        return LogPage(runs=_rows(ids, brief=self.brief), total=self.total, page=1, limit=limit)
+        return ids
 
     @cached_property
     def total(self) -> Tally:
@@ -127,7 +139,7 @@ class Log:
                 name: self.__dict__[name] for name in shared if name in self.__dict__
             }
         if wanted.text:
-            return dict(Counter(match.job_id for match in whole._matches(wanted.status))), False
+            return self._jobs_found(whole)
         counts: Counter[int] = Counter()
         for runs, _ in whole._walk(wanted.status):
             left = JOBS_WINDOW + 1 - counts.total()
@@ -177,11 +189,13 @@ class Log:
         return kept[status]
 
     def _segments_of(self, status: str) -> Sequence[Segment]:
-        known = self._state
         if self._timed:
-            return log_ranges.segments(*self._instants, status, known)
-        if not known.near:
-            return [Segment(1, EVER, certain=True)]
+            return log_ranges.segments(*self._instants, status, self._state)
+        return [Segment(1, EVER, certain=True)]
+
+    def _deep(self) -> Sequence[Segment]:
+        """Return what is not counted yet and what is apart, for only the latter is in blocks."""
+        known = self._state
         return [Segment(known.upto + 1, EVER, certain=True), Segment(1, known.upto, certain=True)]
 
     def _runs(self, status: Status | None) -> QuerySet[Run]:
@@ -239,6 +253,8 @@ class Log:
             return self._ids_upwards(offset, limit)
         ids: list[int] = []
         segments = self._segments(status)
+        if offset > WALKED and not self._timed and self._job_id is None and self._state.near:
+            segments = self._deep()
         for segment in segments:
             # One bound, not two: SQLite begins at whichever it likes and goes over what is between.
             part = segment if below is None else segment.below(below)
@@ -345,31 +361,60 @@ class Log:
         return numbers
 
     def _statuses_found(self) -> Mapping[Status, Tally]:
-        numbers = Counter(match.status for match in self._matches(None))
         status = self.wanted.status
-        if status is not None:
-            # The newest runs of one status reach further back than the newest of all.
-            numbers[status.value] = len(self._matches(status))
-        return _tallies(numbers)
+        if status is None:
+            return _tallies(Counter([match.status for match in self._matches(None)]))
+        # The newest runs of one status reach further back than the newest of all.
+        chosen = Tally(len(self._matches(status)))
+        others = Counter(match.status for match in self._search(None, self._room_beside))
+        more = self._more_than(self._runs(None), self._room_beside)
+        return {s: Tally(others[s.value], capped=more) for s in Status} | {status: chosen}
+
+    def _jobs_found(self, whole: Log) -> tuple[dict[int, int], bool]:
+        status, job_id = self.wanted.status, self._job_id
+        if whole is self:
+            return dict(Counter(match.job_id for match in self._matches(status))), False
+        room = SEARCH_WINDOW if status is None else self._room_beside
+        counts = dict(Counter(match.job_id for match in whole._search(status, room)))
+        if job_id is not None:
+            counts[job_id] = len(self._matches(status))
+        return counts, whole._more_than(whole._runs(status), room)
+
+    @property
+    def _room_beside(self) -> int:
+        """How many runs are looked at for the numbers beside a search: of other statuses and jobs.
+
+        A job's runs, or those of one status, lie far apart: looking at as many again as for the
+        search itself would take as long again, for each of the two.
+        """
+        return min(JOBS_WINDOW if self.wanted.job_name else SEARCH_WINDOW, SEARCH_WINDOW)
+
+    @property
+    def search_window(self) -> int:
+        """How many runs a search looks at; a job's lie far apart and take several times as long."""
+        return SEARCH_WINDOW_OF_JOB if self.wanted.job_name else SEARCH_WINDOW
+
+    @staticmethod
+    def _more_than(runs: QuerySet[Run], number: int) -> bool:
+        return (
+            number < SEARCH_WINDOW and runs.order_by().values("id")[: number + 1].count() > number
+        )
 
     def _matches(self, status: Status | None) -> list[_Match]:
         """Return what a search finds, newest first, among the newest runs only."""
         kept: dict[Status | None, list[_Match]] = self.__dict__.setdefault("_found", {})
         if status not in kept:
-            kept[status] = self._search(status)
+            kept[status] = self._search(status, self.search_window)
         return kept[status]
 
-    def _search(self, status: Status | None) -> list[_Match]:
+    def _search(self, status: Status | None, room: int) -> list[_Match]:
         if self._nothing:
             return []
         text = self.wanted.text
-        named = Job.objects.filter(name__icontains=text).values("id")
         found: list[_Match] = []
-        room = SEARCH_WINDOW
-        for runs, _ in self._walk(status):
+        for runs, segment in self._walk(status):
+            found += self._hits(runs, segment, status, room)
             window = runs.order_by("-id").values("id")[:room]
-            hits = Run.objects.filter(Q(details__icontains=text) | Q(job__in=named), id__in=window)
-            found += (_Match(*row) for row in hits.order_by("-id").values_list(*_MATCH))
             room -= window.count() if len(self._segments(status)) > 1 else 0
             if room <= 0:
                 break
@@ -381,16 +426,33 @@ class Log:
             found = sorted({match.id: match for match in found}.values(), key=lambda m: -m.id)
         return found
 
+    def _hits(
+        self, runs: QuerySet[Run], segment: Segment, status: Status | None, room: int
+    ) -> Iterator[_Match]:
+        text, job_id = self.wanted.text, self._job_id
+        named = Job.objects.filter(name__icontains=text).values("id")
+        plain = segment.certain and segment.only is None and not segment.out
+        rows: Iterable[tuple[int, str, int]]
+        if job_id is not None and status is not None and is_final(status) and plain:
+            connection = connections[ALIAS]
+            pattern = f"%{connection.ops.prep_for_like_query(text)}%"
+            of, ids = [job_id, status.value], [segment.low, segment.high]
+            meant = named.filter(id=job_id).exists()
+            parameters = [*of, segment.high, *of, *ids, room, pattern, meant]
+            rows = fetch(connection, "search_ended", parameters)
+        else:
+            window = runs.order_by("-id").values("id")[:room]
+            hits = Run.objects.filter(Q(details__icontains=text) | Q(job__in=named), id__in=window)
+            rows = hits.order_by("-id").values_list(*_MATCH)
+        return starmap(_Match, rows)
+
 
 _MATCH = ("id", "status", "job_id")
-# Making a whole run of each row took longer than finding and reading it.
-_BRIEF = (
-    "status", "scheduled_at", "started_at", "finished_at", "reason", "reason_data", "missed_count",
-    "details", "job__name", "job__timezone",
-)  # fmt: skip
 
 
-def log_page(wanted: LogFilter, *, page: int = 1, limit: int = 50, cap: int = COUNT_CAP) -> LogPage:
+def log_page(
+    wanted: LogFilter, *, page: int = 1, limit: int = 50, cap: int = COUNT_CAP
+) -> LogPage[Run]:
     """Return one page of runs, newest first.
 
     Args:
@@ -402,7 +464,9 @@ def log_page(wanted: LogFilter, *, page: int = 1, limit: int = 50, cap: int = CO
     return Log(wanted, cap=cap).page(page, limit)
 
 
-def log_before(wanted: LogFilter, *, cursor: int, limit: int = 50, cap: int = COUNT_CAP) -> LogPage:
+def log_before(
+    wanted: LogFilter, *, cursor: int, limit: int = 50, cap: int = COUNT_CAP
+) -> LogPage[Run]:
     """Return the runs that come after the one with id ``cursor`` in the list, however deep.
 
     Args:
@@ -412,12 +476,6 @@ def log_before(wanted: LogFilter, *, cursor: int, limit: int = 50, cap: int = CO
         cap: where counting stops; what is counted is all that match, not just those left.
     """
     return Log(wanted, cap=cap).before(cursor, limit)
-
-
-def newest_runs(job_id: int, limit: int) -> list[Run]:
-    """Return a job's newest runs, newest first, without counting any."""
-    ids = Run.objects.filter(job_id=job_id).order_by("-id").values_list("id", flat=True)[:limit]
-    return _rows(list(ids), brief=True)
 
 
 def sum_of(tallies: Iterable[Tally], cap: int) -> Tally:
@@ -434,10 +492,3 @@ def _tallies(numbers: Mapping[str, int], cap: int | None = None) -> dict[Status,
     if cap is None:
         return {status: Tally(number) for status, number in counts.items()}
     return {s: Tally(min(number, cap), capped=number > cap) for s, number in counts.items()}
-
-
-def _rows(ids: Sequence[int], *, brief: bool) -> list[Run]:
-    if not ids:
-        return []
-    rows = Run.objects.select_related("job").filter(id__in=ids).order_by("-id")
-    return list(rows.only(*_BRIEF) if brief else rows.defer("body", "job__spec"))

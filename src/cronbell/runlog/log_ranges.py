@@ -8,7 +8,7 @@ blocks at the ends of the range, whose runs are looked at while they are walked 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -25,6 +25,8 @@ SEGMENTS = 64
 # So many ids are looked at for runs that began at another time than their block's others, and so
 # many in one block; beyond, the block is walked over.
 LOOKED_UP, LOOKED_UP_IN_BLOCK = 4_096, 256
+# What ``blocks_within`` says of a block of which every run is of the range.
+WHOLE = 2
 
 
 class Found(NamedTuple):
@@ -177,7 +179,7 @@ def _ranges(asked: _Times, status: str) -> tuple[list[_Range], list[_Part]]:
     """Return ranges of blocks, the newest first, and what is to be looked up."""
     connection = connections[ALIAS]
     parameters = [*asked, *asked, status]
-    islands = fetch(connection, "blocks_within", parameters)
+    islands = list(_islands(fetch(connection, "blocks_within", parameters)))
     mixed = rows_parameter([[low, high] for whole, low, high, *_ in islands if not whole])
     blocks: dict[int, list[_Part]] = {}
     for row in fetch(connection, "blocks_mixed", [mixed, status, status]):
@@ -199,6 +201,25 @@ def _ranges(asked: _Times, status: str) -> tuple[list[_Range], list[_Part]]:
                 places = (last - place, last - place)
                 ranges.append(_Range(block, block, places, certain=certain))
     return ranges, looked_up
+
+
+def _islands(kinds: Iterable[tuple[int, int]]) -> Iterator[tuple[bool, int, int, int, int]]:
+    """Yield neighbouring blocks, the newest first: whether whole, blocks and ranks of both ends.
+
+    Blocks without runs of the status have no rank; one with runs of which none is of the range
+    has, so that ranks say whether one stands between.
+    """
+    before = high = low = first = 0
+    place = 0
+    for block, kind in kinds:
+        place -= 1
+        if kind != before:
+            if before:
+                yield before == WHOLE, low, high, place + 1, first
+            before, high, first = kind, block, place
+        low = block
+    if before:
+        yield before == WHOLE, low, high, place, first
 
 
 def _decided(

@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
 
-from django.db.models import OuterRef, Subquery
+from django.db import connections
 
 from cronbell.clock import from_micros, to_micros
 from cronbell.errors import CronbellError
 from cronbell.runlog.jobs import spec_of
 from cronbell.runlog.models import Item, Job, LogLine, Run, Runner
+from cronbell.runlog.router import ALIAS
+from cronbell.runlog.statements import fetch, statement
 from cronbell.schedule import schedule_of
 from cronbell.schedule.heartbeats import window_at
 from cronbell.states import Status
@@ -25,6 +28,7 @@ COUNT_CAP = 10_000
 RUNNER_STALE = timedelta(seconds=15)
 LONGEST_NAME = 600
 MICROS = 1_000_000
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,18 +67,18 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class LogPage:
+class LogPage(Generic[Row]):
     """One page of the log.
 
     Attributes:
-        runs: newest first, each with its job; without bodies.
+        runs: newest first, each with its job; whole but for the body, or what a list shows.
         total: how many runs match in all.
         page: 1-based.
         limit: rows per page.
         pages: how many pages there are; 0 for none.
     """
 
-    runs: Sequence[Run]
+    runs: Sequence[Row]
     total: Tally
     page: int
     limit: int
@@ -145,18 +149,22 @@ def job_lines(now: datetime, *, limit: int, name_contains: str = "") -> tuple[li
     Returns:
         The lines, and how many jobs there are in all.
     """
-    jobs = Job.objects.filter(removed_at__isnull=True)
-    if name_contains:
-        jobs = (
-            jobs.filter(name__icontains=name_contains) if storable(name_contains) else jobs.none()
-        )
-    newest = Run.objects.filter(job=OuterRef("pk")).order_by("-id").values("id")[:1]
-    some = jobs.annotate(last_run_id=Subquery(newest)).order_by("name")[:limit]
-    # A subquery rather than a list of ids: databases take only so many parameters.
-    last = Run.objects.only("job_id", "status").filter(id__in=some.values("last_run_id"))
-    last_runs = {run.job_id: run for run in last}
-    shown = list(some)
-    return [_line(job, now, last_runs.get(job.pk)) for job in shown], jobs.count()
+    if not storable(name_contains):
+        return [], 0
+    connection = connections[ALIAS]
+    pattern = f"%{connection.ops.prep_for_like_query(name_contains)}%"
+    # The text is made once; made by Django for each page it took as long as all the page's rows.
+    text = statement("job_lines", connection.vendor)
+    # What the statement adds to the columns of a job.
+    jobs: list[Any] = list(Job.objects.using(ALIAS).raw(text, [pattern, limit, pattern]))
+    lines = [_line(job, now, _last_run(job.pk, job.last_run, job.last_status)) for job in jobs]
+    return lines, jobs[0].jobs_total if jobs else 0
+
+
+def _last_run(job_id: int, run_id: int | None, status: str) -> Run | None:
+    if run_id is None:
+        return None
+    return Run.from_db(ALIAS, ["id", "job_id", "status"], [run_id, job_id, status])
 
 
 def typical_durations(runs: int = 20_000) -> dict[str, float]:
@@ -212,15 +220,14 @@ def runner_state(now: datetime, host: str = "") -> RunnerState:
         now: what time it is.
         host: the machine whose runners are meant; empty for any.
     """
-    runners = Runner.objects.filter(host=host) if host else Runner.objects.all()
-    runner = runners.order_by("-seen_at").first()
-    if runner is None or runner.seen_at is None:
+    since = to_micros(now - RUNNER_STALE)
+    rows = fetch(connections[ALIAS], "runner_state", [host, host, since, host, host])
+    if not rows:
         return RunnerState(alive=False, seen_at=None)
-    running = runners.filter(stopped_at__isnull=True, seen_at__gte=now - RUNNER_STALE)
-    faults = list(running.values_list("config_fault", flat=True))
+    faults = [fault for seen, stopped, fault in rows if seen >= since and stopped is None]
     return RunnerState(
         alive=bool(faults),
-        seen_at=runner.seen_at,
+        seen_at=from_micros(rows[0][0]),
         config_fault=next(filter(None, faults), ""),
     )
 

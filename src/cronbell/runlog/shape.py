@@ -8,12 +8,13 @@ from django.utils.translation import ngettext
 
 from cronbell.clock import iso
 from cronbell.domain import cost_text
+from cronbell.runlog.log_rows import ListedRun
 from cronbell.runlog.models import Item, Run
 from cronbell.runlog.reasons import explain
 from cronbell.states import Reason
 
 
-def details_text(run: Run) -> str:
+def details_text(run: Run | ListedRun) -> str:
     """Return what the endpoint said of the run, else why it has its status; may be empty."""
     if run.details:
         return run.details

@@ -10,14 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
-from django.db.models import F, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db import connections
+from django.db.models import QuerySet
 
-from cronbell.clock import to_micros
+from cronbell.clock import from_micros, to_micros
 from cronbell.runlog.histogram import below
 from cronbell.runlog.models import DailyRollup, Job, Run
 from cronbell.runlog.queries import storable
 from cronbell.runlog.rollups import days_of, merged
+from cronbell.runlog.router import ALIAS
+from cronbell.runlog.statements import fetch, statement
 from cronbell.states import Kind, Status
 
 MICROS = 1_000_000
@@ -26,6 +30,7 @@ WINDOW_RUNS = 2_000
 WINDOW_DAYS = 30
 STREAK_CAP = 100
 USUAL_RUNS = 100
+LAST_ID = (1 << 63) - 1
 NINETEEN_IN_TWENTY = 0.95
 
 FAILED = (Status.ERROR, Status.TIMED_OUT, Status.UNKNOWN, Status.PARTIAL)
@@ -188,19 +193,15 @@ def standings(*, text: str = "", limit: int = JOBS_JUDGED) -> tuple[list[Standin
     Returns:
         The standings, and whether there are more jobs.
     """
-    jobs = Job.objects.filter(removed_at__isnull=True)
-    if text:
-        named = Q(name__icontains=text) | Q(path__icontains=text)
-        jobs = jobs.filter(named) if storable(text) else jobs.none()
-    newest = {_column(status): _newest(status) for status in _STOOD}
-    rows = list(jobs.annotate(**newest).order_by("name")[: limit + 1])
-    return [_standing(job) for job in rows[:limit]], len(rows) > limit
+    if not storable(text):
+        return [], False
+    found = _standings(text, (0, LAST_ID), limit + 1)
+    return found[:limit], len(found) > limit
 
 
 def standing_of(job: Job) -> Standing:
     """Return how one job stands, whether it is configured still or not."""
-    newest = {_column(status): _newest(status) for status in _STOOD}
-    return _standing(Job.objects.annotate(**newest).get(pk=job.pk))
+    return _standings("", (job.pk, job.pk), 1, removed=True)[0]
 
 
 def streak(standing: Standing) -> Streak:
@@ -219,7 +220,7 @@ def streak(standing: Standing) -> Streak:
 
 def last_marks(job_id: int, most: int) -> list[Mark]:
     """Return a job's newest runs, oldest first, at most ``most``."""
-    return list(reversed(_marks(Run.objects.filter(job_id=job_id), most)))
+    return _read(fetch(connections[ALIAS], "newest_marks", [job_id, most]))[::-1]
 
 
 def usual_seconds(job_id: int) -> float | None:
@@ -309,6 +310,11 @@ def _marks(runs: QuerySet[Run], most: int) -> list[Mark]:
     return [Mark(*row) for row in newest[:most]]
 
 
+def _read(rows: Iterable[Sequence[Any]]) -> list[Mark]:
+    return [Mark(*row[:3], *(None if at is None else from_micros(at) for at in row[3:]))
+            for row in rows]  # fmt: skip
+
+
 def _figures(marks: Sequence[Mark]) -> Figures:
     decided = [mark for mark in marks if mark.status in DECIDED]
     ended = [mark for mark in marks if mark.finished_at is not None]
@@ -330,18 +336,18 @@ def _spread(values: Iterable[float | None]) -> Spread | None:
     return Spread(known[last // 2], known[min(last, int(NINETEEN_IN_TWENTY * len(known)))])
 
 
-def _column(status: Status) -> str:
-    return f"newest_{status.value}"
-
-
-def _newest(status: Status) -> Subquery:
-    # One step into the index of a job's ended runs by status, which is limited to these.
-    runs = Run.objects.filter(
-        job=OuterRef("pk"), status=status.value, finished_at__isnull=False, dry_run=False
-    )
-    newest = runs.order_by(F("id").desc()).values("id")[:1]
-    return Subquery(newest, output_field=IntegerField())
+def _standings(
+    text: str, ids: tuple[int, int], limit: int, *, removed: bool = False
+) -> list[Standing]:
+    connection = connections[ALIAS]
+    pattern = f"%{connection.ops.prep_for_like_query(text)}%"
+    statuses = [status.value for status in _STOOD]
+    parameters = [*statuses, *ids, removed, pattern, pattern, limit]
+    # The text is made once; Django took longer to make it than the store to answer it.
+    jobs = Job.objects.using(ALIAS).raw(statement("standings", connection.vendor), parameters)
+    return [_standing(job) for job in jobs]
 
 
 def _standing(job: Job) -> Standing:
-    return Standing(job, {status: getattr(job, _column(status)) or 0 for status in _STOOD})
+    numbers = (getattr(job, f"newest_{place}") or 0 for place in range(len(_STOOD)))
+    return Standing(job, dict(zip(_STOOD, numbers, strict=True)))

@@ -19,7 +19,7 @@ from cronbell.dashboard.policies import policies_of
 from cronbell.errors import CronbellError
 from cronbell.runlog import listings, queries, statistics
 from cronbell.runlog.jobs import spec_of
-from cronbell.runlog.log_pages import newest_runs
+from cronbell.runlog.log_rows import newest_runs
 from cronbell.runlog.models import Job
 from cronbell.runlog.pausing import LONGEST_REASON, pause, resume
 

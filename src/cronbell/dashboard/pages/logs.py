@@ -15,7 +15,7 @@ from cronbell.dashboard.access import viewers_too
 from cronbell.dashboard.pages.live import NO_CHANGE, live_part, page_window, wants_part
 from cronbell.dashboard.parameters import BadParameterError, LogParameters, read_parameters
 from cronbell.runlog import queries
-from cronbell.runlog.log_pages import SEARCH_WINDOW, Log, sum_of
+from cronbell.runlog.log_pages import Log, sum_of
 
 JOBS_SHOWN = 10  # with fifty failures below them a page stays below 60 KB
 JOB_CHOICES = 100
@@ -43,7 +43,7 @@ def cron_logs(request: HttpRequest) -> HttpResponse:
         wanted = read_parameters(request.GET.dict())
     except BadParameterError as error:
         wanted, faults = read_parameters({}), error.problems
-    log = Log(wanted.wanted(), brief=True)
+    log = Log(wanted.wanted())
     context = _log(log, wanted) | _jobs(wanted) | {"faults": faults}
     if wants_part(request, "log"):
         return _fragment(request, context)
@@ -64,10 +64,7 @@ def _fragment(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
 
 
 def _log(log: Log, wanted: LogParameters) -> dict[str, Any]:
-    if wanted.cursor is None:
-        page = log.page(wanted.page, wanted.limit)
-    else:
-        page = log.before(wanted.cursor, wanted.limit)
+    page = log.listed(wanted.page, wanted.limit, wanted.cursor)
     # A limit as large as this page's end would be counted again: the last row leads further.
     more = wanted.cursor is not None or (page.total.capped and page.page >= page.pages)
     return {
@@ -81,7 +78,7 @@ def _log(log: Log, wanted: LogParameters) -> dict[str, Any]:
         ],
         "all_count": sum_of(log.statuses.values(), queries.COUNT_CAP),
         "older": page.runs[-1].pk if more and len(page.runs) == page.limit else None,
-        "search_window": SEARCH_WINDOW,
+        "search_window": log.search_window,
         "filtered": bool(wanted.job_name or wanted.status or wanted.text)
         or wanted.since is not None
         or wanted.until is not None,

@@ -23,6 +23,7 @@ from cronbell.dashboard.markup import markup
 from cronbell.dashboard.preferences import named_zone, viewer_zone
 from cronbell.dashboard.words import failure_text, reason_text, schedule_sentence
 from cronbell.domain import cost_text
+from cronbell.runlog.log_rows import ListedRun
 from cronbell.runlog.models import KIND_CHOICES, STATUS_CHOICES, Item, Run
 from cronbell.runlog.shape import details_text
 from cronbell.runlog.statistics import Mark, Spread
@@ -286,6 +287,12 @@ def since(
 @register.filter
 def day_words(day: date) -> str:
     """Write a day as people say it: ``Sun 22 Nov``."""
+    return _day_words(day, get_language())
+
+
+# A job's page writes each of its days four times.
+@lru_cache(maxsize=256)
+def _day_words(day: date, language: str | None) -> str:  # noqa: ARG001 - part of the key
     # Translators: a date format of Django's; @ is where the day of the week goes.
     return date_format(day, _("@ j M")).replace("@", str(WEEKDAYS[day.weekday()]))
 
@@ -388,13 +395,13 @@ def thousands(number: int) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def execution_time(context: RequestContext, run: Run) -> SafeString | str:
+def execution_time(context: RequestContext, run: Run | ListedRun) -> SafeString | str:
     """Write when a run began, or was due where nothing began."""
     return instant(context, run.started_at or run.scheduled_at, run.job.timezone)
 
 
 @register.filter
-def duration(run: Run) -> timedelta | None:
+def duration(run: Run | ListedRun) -> timedelta | None:
     """Return how long a run took; None where it did not start or end."""
     if run.started_at is None or run.finished_at is None:
         return None

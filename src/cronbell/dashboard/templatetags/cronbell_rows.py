@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
@@ -13,9 +13,18 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
+from cronbell.dashboard.charts import Bar
 from cronbell.dashboard.markup import markup
-from cronbell.dashboard.templatetags.cronbell import badge, execution_time, icon
-from cronbell.runlog.models import Job, Run
+from cronbell.dashboard.templatetags.cronbell import (
+    badge,
+    day_words,
+    execution_time,
+    icon,
+    median,
+    thousands,
+)
+from cronbell.runlog.log_rows import ListedRun
+from cronbell.runlog.models import Job
 from cronbell.runlog.shape import details_text
 
 if TYPE_CHECKING:
@@ -40,7 +49,7 @@ ROW = (
 
 
 @register.simple_tag(takes_context=True)
-def run_rows(context: RequestContext, runs: Iterable[Run]) -> SafeString:
+def run_rows(context: RequestContext, runs: Iterable[ListedRun]) -> SafeString:
     """Write runs as rows of the log's table: number, job, time, status, details."""
     label = _("Run %(id)s")
     # The address of run 0 but for its number.
@@ -76,7 +85,7 @@ def run_button(context: RequestContext, job: Job) -> SafeString | str:
     if not context["shell"].is_admin:
         return ""
     query = urlencode({"job_name": job.name}, quote_via=quote)
-    if job.spec.get("heartbeat"):
+    if is_heartbeat(job):
         return markup(
             BUTTON,
             id=f"ping-url-{job.pk}",
@@ -96,6 +105,33 @@ def run_button(context: RequestContext, job: Job) -> SafeString | str:
         icon=icon("play"),
         word=_("Run now"),
     )
+
+
+DAY = (
+    '<tr role="row"><td role="cell" data-label="{}">{}</td><td role="cell" data-label="{}">{}</td>'
+    '<td role="cell" data-label="{}">{}</td><td role="cell" data-label="{}">{}</td>'
+    '<td role="cell" data-label="{}">{}</td><td role="cell" data-label="{}">{}</td></tr>'
+)
+
+
+@register.simple_tag
+def day_rows(bars: Sequence[Bar]) -> SafeString:
+    """Write a job's figures as rows, a day each, the newest first."""
+    labels = (_("Day (UTC)"), _("Succeeded"), _("Failed"), _("Not run"),
+              _("Duration: half within"), _("Lateness: half within"))  # fmt: skip
+    rows = []
+    for bar in reversed(bars):
+        one = bar.figures
+        values = (day_words(bar.day), thousands(one.succeeded), thousands(one.failed),
+                  thousands(one.not_run), median(one.duration), median(one.lateness))  # fmt: skip
+        pairs = zip(labels, values, strict=True)
+        rows.append(markup(DAY, *[text for pair in pairs for text in pair]))
+    return SafeString("".join(rows))
+
+
+def is_heartbeat(job: Job) -> bool:
+    """Say whether a job is a heartbeat; one whose definition can't be read is none."""
+    return isinstance(job.spec, dict) and bool(job.spec.get("heartbeat"))
 
 
 @register.simple_tag

@@ -1,28 +1,13 @@
--- Where runs of a status (empty: any) are that began within a range of time: neighbouring blocks of
--- which all did (1), and blocks of which some did (0). Blocks without runs of the status are passed
--- over; ranks say whether one with runs that did not stands between.
+-- How the blocks that have runs of a status (empty: any) stand to a range of time, the newest
+-- first: all their runs began within it (2), some did (1), none did (0). Neighbours are put
+-- together by who asks: windows over all blocks took longer than to read them.
 -- Parameters: since, until, since, until, status.
-WITH stacked AS (
-    SELECT
-        block, SUM(runs) AS runs,
-        SUM(CASE WHEN oldest >= %s AND newest < %s THEN runs ELSE 0 END) AS inside,
-        SUM(CASE WHEN newest < %s OR oldest >= %s THEN runs ELSE 0 END) AS outside
-    FROM runlog_logblock
-    WHERE status = %s AND block >= 0
-    GROUP BY block
-),
-ranked AS (
-    SELECT
-        block, outside < runs AS wanted, CASE WHEN inside = runs THEN 1 ELSE 0 END AS whole,
-        ROW_NUMBER() OVER (ORDER BY block) AS place
-    FROM stacked
-),
-islands AS (
-    SELECT block, whole, place, place - ROW_NUMBER() OVER (PARTITION BY whole ORDER BY block) AS island
-    FROM ranked
-    WHERE wanted
-)
-SELECT whole, MIN(block), MAX(block), MIN(place), MAX(place)
-FROM islands
-GROUP BY whole, island
-ORDER BY MIN(block) DESC
+SELECT
+    block,
+    -- Not sums: PostgreSQL adds up large integers as decimal numbers.
+    MIN(CASE WHEN oldest >= %s AND newest < %s THEN 1 ELSE 0 END)
+    + MAX(CASE WHEN newest < %s OR oldest >= %s THEN 0 ELSE 1 END)
+FROM runlog_logblock
+WHERE status = %s AND block >= 0
+GROUP BY block
+ORDER BY block DESC
