@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import nullcontext
 
 import pytest
 from django.db import OperationalError, connections, transaction
 
 from cronbell.clock import SYSTEM_CLOCK
+from cronbell.runlog.counters import RunLogProbe
+from cronbell.server.sqlite import base
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "runlog"])
 
@@ -51,6 +54,51 @@ def test_it_waits_for_the_lock_and_then_writes(connection):
     with transaction.atomic(using="runlog"), connection.cursor() as cursor:
         cursor.execute("SELECT 1")
     thread.join()
+
+
+@pytest.mark.parametrize("transactional", [True, False])
+def test_whatever_writes_asks_for_the_lock_every_millisecond(
+    connection, monkeypatch, transactional
+):
+    """Left to SQLite, tries are up to 100 ms apart and miss the rests between another's turns."""
+    held, free = threading.Event(), threading.Event()
+    thread = locked_by_another(connection, held, free)
+    asked = []
+
+    def sleep(_clock, seconds):
+        asked.append(seconds)
+        if len(asked) == 30:
+            free.set()
+            thread.join()
+
+    monkeypatch.setattr(type(SYSTEM_CLOCK), "sleep", sleep)
+    try:
+        with transaction.atomic(using="runlog") if transactional else nullcontext():
+            RunLogProbe.objects.update(at=SYSTEM_CLOCK.now())
+    finally:
+        free.set()
+        thread.join()
+    assert asked == [base.RETRY_SECONDS] * 30
+
+
+def test_a_write_without_a_transaction_gives_up_after_its_patience(connection, monkeypatch):
+    held, free = threading.Event(), threading.Event()
+    thread = locked_by_another(connection, held, free)
+    connection.ensure_connection()
+    monkeypatch.setattr(connection, "begin_wait", 0.05)
+    begun = SYSTEM_CLOCK.monotonic()
+    try:
+        with pytest.raises(OperationalError, match="locked"):
+            RunLogProbe.objects.update(at=SYSTEM_CLOCK.now())
+        assert SYSTEM_CLOCK.monotonic() - begun < 5
+    finally:
+        free.set()
+        thread.join()
+
+
+def test_an_error_that_is_not_about_the_lock_is_told_at_once(connection):
+    with pytest.raises(OperationalError, match="no such table"), connection.cursor() as cursor:
+        cursor.execute("DELETE FROM nowhere")
 
 
 def test_it_gives_up_after_its_patience_with_a_plain_error(connection, monkeypatch):

@@ -1,1 +1,1 @@
-"""Django's SQLite backend with one thing changed: how a write transaction waits its turn."""
+"""Django's SQLite backend with one thing changed: how a write waits its turn."""
