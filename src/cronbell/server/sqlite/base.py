@@ -82,7 +82,6 @@ class PatientCursor(base.SQLiteCursorWrapper):
         finally:
             self.connection.execute(f"PRAGMA busy_timeout = {int(self.begin_wait * 1000)}")
 
-
     def convert_query(self, query: str, *, param_names: list[str] | None = None) -> str:
         """Return the statement with SQLite's placeholders; one that was met before is not made."""
         if param_names is not None or len(query) > LONGEST_KEPT:
