@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cronbell.cli.main import app
-from cronbell.cli.main import run as run_command_line
+from cronbell.cli.main import command_line as run_command_line
 
 
 class Result(NamedTuple):

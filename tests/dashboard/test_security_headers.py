@@ -61,7 +61,7 @@ def test_an_error_shows_no_trace_and_carries_them_too(people, monkeypatch):
     def broken(*_args, **_kwargs):
         raise RuntimeError("the inner workings")
 
-    monkeypatch.setattr("cronbell.runlog.log_pages.Log.page", broken)
+    monkeypatch.setattr("cronbell.runlog.log_pages.Log._page_ids", broken)
     client = Client(raise_request_exception=False)
     client.force_login(people["administrator"])
     for address in ("/admin/cron-logs", "/api/admin/cron-logs"):

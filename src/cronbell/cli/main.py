@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from cronbell.errors import ConfigError, CronbellError, describe
+from cronbell.process_end import end
 
 if TYPE_CHECKING:
     from cronbell.cli.commands import app as app  # noqa: PLC0414 - it is part of this module
@@ -29,6 +30,17 @@ def __getattr__(name: str) -> Any:
 
 
 def run() -> None:
+    """Run the command line as a process, and end it."""
+    try:
+        command_line()
+    except SystemExit as asked:
+        if isinstance(asked.code, str):
+            raise
+        end(asked.code or 0)
+    end(0)
+
+
+def command_line() -> None:
     """Run the command line; every error of ours is a sentence, a hint and exit code 1."""
     try:
         _dispatch(sys.argv[1:])

@@ -24,6 +24,7 @@ from cronbell.engine.memory import set_aside
 from cronbell.engine.watch import Watcher
 from cronbell.errors import CronbellError, describe
 from cronbell.logs import catch_uncaught
+from cronbell.process_end import end
 from cronbell.server.lifeline import SUPERVISED, end_with_parent
 from cronbell.tracing import of_this_process
 
@@ -138,4 +139,4 @@ async def _follow(follower: SecretFollower, ready: asyncio.Event) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())
