@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import connections
 from django.test.utils import CaptureQueriesContext
 from tests.dashboard.conftest import START
 
@@ -18,11 +19,12 @@ from cronbell.states import Status
 
 pytestmark = pytest.mark.django_db(databases=["default", "runlog"])
 
+# Indexes that hold only runs that go on.
+GOING_ON = ("run_pending", "run_running", "run_active_of_job")
+
 
 @pytest.fixture
 def counted():
-    from django.db import connections
-
     return lambda: CaptureQueriesContext(connections[ALIAS])
 
 
@@ -191,3 +193,27 @@ def test_failed_items_come_first(make_run):
     run.items.create(job=run.job, record_id="bad", ok=False)
     assert [item.record_id for item in queries.run_items(run, 10)] == ["bad", "good"]
     assert Run.objects.count() == 1
+
+
+@pytest.mark.parametrize("status", [Status.PENDING, Status.RUNNING])
+@pytest.mark.parametrize("more", [{}, {"job_name": "digest"}, {"text": "nowhere"}])
+def test_runs_that_go_on_are_looked_for_among_those_that_do(make_run, counted, status, more):
+    """In the order of ids SQLite went through all there are: minutes at ten million."""
+    first, other = (make_run("digest", status=status) for _ in range(2))
+    make_run("digest")
+    with counted() as queried:
+        page = Log(LogFilter(status=status, **more)).listed(1, 50)
+    assert [run.pk for run in page.runs] == ([] if "text" in more else [other.pk, first.pk])
+    connection = connections[ALIAS]
+    if connection.vendor != "sqlite":
+        assert connection.vendor == "postgresql"  # has numbers by which it chooses
+        return
+    asked = [query["sql"] for query in queried.captured_queries]
+    listing = [sql for sql in asked if f"= '{status.value}'" in sql]
+    assert listing
+    for sql in listing:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
+            plan = [row[3] for row in cursor.fetchall()]
+        assert not [step for step in plan if "INTEGER PRIMARY KEY (rowid>" in step], plan
+        assert any(name in step for step in plan for name in GOING_ON), plan

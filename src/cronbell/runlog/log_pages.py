@@ -16,7 +16,7 @@ from itertools import starmap
 from typing import NamedTuple
 
 from django.db import connections
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.db.models.lookups import GreaterThanOrEqual, LessThan
 
@@ -143,7 +143,7 @@ class Log:
         counts: Counter[int] = Counter()
         for runs, _ in whole._walk(wanted.status):
             left = JOBS_WINDOW + 1 - counts.total()
-            counts.update(runs.order_by("-id").values_list("job_id", flat=True)[:left])
+            counts.update(runs.values_list("job_id", flat=True)[:left])
         return dict(counts), counts.total() > JOBS_WINDOW
 
     @cached_property
@@ -206,13 +206,19 @@ class Log:
         if status is None:
             return runs
         runs = runs.filter(status=status.value)
-        # Says nothing new of an ended one, and is what the indexes of ended runs are limited to.
-        return runs.filter(finished_at__isnull=False) if is_final(status) else runs
+        # Says nothing new, and is what the indexes of runs that are over, or not, are limited to.
+        if is_final(status):
+            return runs.filter(finished_at__isnull=False)
+        runs = runs.filter(status__in=ACTIVE_VALUES) if self._job_id is not None else runs
+        # Few go on; in the order of ids SQLite looked for them among all there are, for minutes at
+        # ten million. So it is asked for another order, which is the same.
+        return runs.alias(number=F("id") + 0).order_by("-number")
 
     def _within(self, runs: QuerySet[Run], segment: Segment) -> QuerySet[Run]:
         if segment.only is not None:
             return runs.filter(id__in=self._ids_of(segment.only))
-        runs = runs.filter(id__gte=segment.low, id__lte=segment.high)
+        number = "number" if "number" in runs.query.annotations else "id"
+        runs = runs.filter(**{f"{number}__gte": segment.low, f"{number}__lte": segment.high})
         if not segment.certain:
             return self._of_time(runs)
         out = self._ids_of(segment.out)
@@ -307,7 +313,7 @@ class Log:
     def _ids_upwards(self, offset: int, limit: int) -> list[int]:
         """Return a page of a job by walking from its oldest run, which is nearer."""
         number = self.total.number
-        rising = self._runs(self.wanted.status).order_by("id").values_list("id", flat=True)
+        rising = self._runs(self.wanted.status).reverse().values_list("id", flat=True)
         return list(rising[max(0, number - offset - limit) : number - offset])[::-1]
 
     def _capped(self, runs: QuerySet[Run]) -> Tally:
@@ -326,7 +332,7 @@ class Log:
             if segment.certain and segment.only is None and self._job_id is not None:
                 numbers.update(self._by_status_of_job(segment))
                 continue
-            some = runs.order_by("-id").values("id")[: self.cap + 1]
+            some = runs.values("id")[: self.cap + 1]
             kept = Run.objects.filter(id__in=some).order_by().values_list("status")
             pairs = dict(kept.annotate(n=Count("id")))
             more |= sum(pairs.values()) > self.cap
@@ -414,7 +420,7 @@ class Log:
         found: list[_Match] = []
         for runs, segment in self._walk(status):
             found += self._hits(runs, segment, status, room)
-            window = runs.order_by("-id").values("id")[:room]
+            window = runs.values("id")[:room]
             room -= window.count() if len(self._segments(status)) > 1 else 0
             if room <= 0:
                 break
@@ -441,7 +447,7 @@ class Log:
             parameters = [*of, segment.high, *of, *ids, room, pattern, meant]
             rows = fetch(connection, "search_ended", parameters)
         else:
-            window = runs.order_by("-id").values("id")[:room]
+            window = runs.values("id")[:room]
             hits = Run.objects.filter(Q(details__icontains=text) | Q(job__in=named), id__in=window)
             rows = hits.order_by("-id").values_list(*_MATCH)
         return starmap(_Match, rows)
