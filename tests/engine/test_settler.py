@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.engine.conftest import NOON
-
-from cronbell.clock import SystemClock, to_micros
-from cronbell.engine.planner import Planner, _on_time, fire_row
+from cronbell.clock import SystemClock
 from cronbell.engine.settle import Finish, Settler
 from cronbell.runlog.store import FinishRow
 
@@ -100,21 +97,3 @@ def test_others_in_hand_are_waited_for_no_longer_than_the_moment():
         assert writer.batches == [[1]]
 
     asyncio.run(go())
-
-
-def test_the_short_way_to_a_fires_row_gives_the_same_row(make_spec):
-    at = to_micros(NOON)
-    specs = [
-        make_spec("plain"),
-        make_spec("jitter", jitter=20.0),
-        make_spec("once", delivery="at_most_once", overlap="queue_all", deadline=77.5),
-    ]
-    planner = Planner()
-    planner.load((number, spec, at) for number, spec in enumerate(specs, 1))
-    assert len(planner.jobs) == 3
-    for job in planner.jobs.values():
-        assert job.due is not None
-        for now in (job.due * 1_000_000 + 3, job.due * 1_000_000 + 30_000_000):
-            whole = fire_row(job, job.due, now, cursor_new=job.due * 1_000_000)
-            assert _on_time(job, job.due * 1_000_000, now, start=False) == whole
-            assert _on_time(job, job.due * 1_000_000, now, start=True) == whole._replace(start=True)

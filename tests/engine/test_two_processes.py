@@ -18,6 +18,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from tests.support.processes import stop_between_commits
 from tests.support.waiting import wait_until
 
 from cronbell.clock import SYSTEM_CLOCK
@@ -94,24 +95,6 @@ def held_call(target, path: str) -> tuple[threading.Event, str]:
     return gate, target.requests_to(path)[before].header("Idempotency-Key")
 
 
-def stop_between_commits(pair, runner) -> None:
-    """Stop a process while it holds no lock: one in an SQLite file only its holder gives up."""
-    while True:
-        runner.signal(signal.SIGSTOP)
-        if pair.database_url:
-            return
-        connection = sqlite3.connect(pair.data / "runlog.sqlite3", timeout=1, isolation_level=None)
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("ROLLBACK")
-        except sqlite3.OperationalError:
-            runner.signal(signal.SIGCONT)
-        else:
-            return
-        finally:
-            connection.close()
-
-
 def takeover(pair, key: str) -> float:
     """Wait until the other runner has ended a run; return the seconds that took."""
     began = SYSTEM_CLOCK.monotonic()
@@ -132,7 +115,8 @@ def test_two_runners_share_stop_return_and_die(pair):
         gate, key = held_call(target, "/api/cron/stopped")
         first = both.holder(key)
         try:
-            stop_between_commits(both, first)
+            file = None if both.database_url else both.data / "runlog.sqlite3"
+            stop_between_commits(first, file)
             assert takeover(both, key) < LEASE + 5
             ended = both.run(key)
             assert ended[2] == 2

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import signal
-import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +14,7 @@ from tests.faults.audit import MICROS, Finals, judge, read
 from tests.faults.report import Finding
 from tests.faults.settings import Settings
 from tests.faults.world import LEASE, World, after_a_while, job, pause, until
-from tests.support.processes import Process
+from tests.support.processes import Process, stop_between_commits
 
 JOBS = 6
 SHORT, LONG = 6, 60  # rounds
@@ -88,22 +86,6 @@ def two_runners(store: str, rounds: int, rng: random.Random) -> Finding:
     return found
 
 
-def stop_between_commits(world: World, runner: Process) -> None:
-    """Stop a runner while it holds no lock: one in an SQLite file only its holder gives up."""
-    while True:
-        runner.signal(signal.SIGSTOP)
-        if world.store != "sqlite":
-            return
-        with contextlib.closing(world.connect(timeout=1)) as connection:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                connection.execute("ROLLBACK")
-            except sqlite3.OperationalError:
-                runner.signal(signal.SIGCONT)
-            else:
-                return
-
-
 def stale_finish(store: str, *, sabotage: str = "") -> Finding:
     """A runner is stopped with an answer on its way; another does the run; the first comes back."""
     found = Finding(f"a runner comes back with a lost lease, {store}", "1 run")
@@ -115,7 +97,8 @@ def stale_finish(store: str, *, sabotage: str = "") -> Finding:
         world.jobs(job("slow", "/slow", every="2s", timeout="60s", deadline="300s"))
         first = world.engine()
         world.target.wait_for(1, timeout=60)
-        stop_between_commits(world, first)
+        file = world.data / "runlog.sqlite3" if world.store == "sqlite" else None
+        stop_between_commits(first, file)
         second = world.engine()
         world.ready(second)
         over = "SELECT id FROM runlog_run WHERE status = 'success' AND lease_term > 1"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -192,3 +193,26 @@ def _words(file: Path) -> list[str]:
 def _stat(pid: int) -> list[str]:
     # The second field is the command in parentheses and may hold anything, parentheses too.
     return (PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
+
+
+def stop_between_commits(runner: Process, file: Path | None) -> None:
+    """Stop a process while it holds no lock: one in an SQLite file only its holder gives up.
+
+    Args:
+        runner: the process.
+        file: the SQLite file that it writes; None where it writes to a server.
+    """
+    while True:
+        runner.signal(signal.SIGSTOP)
+        if file is None:
+            return
+        connection = sqlite3.connect(file, timeout=1, isolation_level=None)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            runner.signal(signal.SIGCONT)
+        else:
+            return
+        finally:
+            connection.close()

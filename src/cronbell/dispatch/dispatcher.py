@@ -127,11 +127,8 @@ class Dispatcher:
             received = await self._transport.send(
                 prepared.request(call), timeout=timeout, reach=reach
             )
-            if isinstance(received, Response):
-                body, location = received.body, received.location
-                for secret in self._secrets:
-                    if secret in body or (location and secret.decode() in location):
-                        received = self._without_secret(received)
+            if self._secrets and isinstance(received, Response):
+                received = self._without_secret(received)
             return outcome_of(received, authority, timeout, self._clock.now)
         except BadRequestError as error:
             return refused(Reason.BAD_REQUEST, error=str(error))
@@ -149,8 +146,12 @@ class Dispatcher:
         """
         body, location = response.body, response.location
         for secret in self._secrets:
-            body = body.replace(secret, MASK.encode())
-            location = location.replace(secret.decode(), MASK)
+            if secret in body:
+                body = body.replace(secret, MASK.encode())
+            if location:
+                location = location.replace(secret.decode(), MASK)
+        if body is response.body and location == response.location:
+            return response
         return msgspec.structs.replace(response, body=body, location=location)
 
     def use_secret(self, secret: str | None) -> None:

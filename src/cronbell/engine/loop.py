@@ -32,6 +32,7 @@ from cronbell.engine.pool import Pool
 from cronbell.engine.rewind import Rewinder
 from cronbell.engine.session import prepare_connection
 from cronbell.engine.settle import Settler
+from cronbell.engine.waiting import wait_or
 from cronbell.engine.watch import Watcher
 from cronbell.engine.writer import Writer
 from cronbell.runlog.applying import (
@@ -355,14 +356,7 @@ class Runner:
         wait = self.settings.poll_seconds
         if due is not None and not self.keeper.clocks.aside:
             wait = min(wait, max(0.0, (due * MICROS - self.clock.micros()) / MICROS))
-        timer = asyncio.ensure_future(self.clock.wait(wait))
-        poked = asyncio.ensure_future(self._poked.wait())
-        try:
-            await asyncio.wait({timer, poked}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            timer.cancel()
-            poked.cancel()
-        self._poked.clear()
+        await wait_or(self._poked, self.clock, wait)
 
     def _prepare(self) -> None:
         prepare_connection(self.writer.store.using, self.settings.lease_seconds)

@@ -30,7 +30,7 @@ MICROS = 1_000_000
 GRACE = 60
 OVERLAP = Reason.OVERLAP.value
 # Looked up once: a member of an enumeration costs a tenth of a microsecond to find.
-PENDING, AT_MOST_ONCE = Status.PENDING, Delivery.AT_MOST_ONCE
+AT_MOST_ONCE = Delivery.AT_MOST_ONCE
 ID_BITS = 40  # a million new jobs a day for three thousand years
 ID_MASK = (1 << ID_BITS) - 1
 
@@ -118,7 +118,7 @@ class Planner:
             # By far the most frequent case, and the only one a herd meets: one fire, on time.
             start = room > 0 and not job.delay
             room -= start
-            rows.append(_on_time(job, due * MICROS, now, start=start))
+            rows.append(fire_row(job, due, now, cursor_new=due * MICROS, start=start))
         return rows
 
     def planned(self, rows: Iterable[FireRow]) -> None:
@@ -157,18 +157,6 @@ class Planner:
         for _ in range(min(limit, len(self._cold))):
             _warm(self._cold.pop())
         return bool(self._cold)
-
-
-def _on_time(job: PlannedJob, at: int, now: int, *, start: bool) -> FireRow:
-    """Return ``fire_row`` of a job's next fire, ``at`` in microseconds, in half the time."""
-    spec = job.spec
-    available_at = at + job.delay
-    deadline_at = max(now, available_at) + int(spec.deadline * MICROS)
-    # By position, in the order of the fields.
-    return FireRow(
-        job.id, job.cursor, job.key, at, at, PENDING, "", deadline_at, None, 0, available_at,
-        spec.overlap, 0, spec.delivery is AT_MOST_ONCE, start,
-    )  # fmt: skip
 
 
 def _warm(job: PlannedJob) -> None:
@@ -289,6 +277,7 @@ def fire_row(
     cursor_new: int,
     status: Status = Status.PENDING,
     reason: str = "",
+    start: bool = False,
 ) -> FireRow:
     """Return the row of one fire; ``second`` in epoch seconds, the other instants in micros."""
     scheduled_at = second * MICROS
@@ -308,4 +297,5 @@ def fire_row(
         job.spec.overlap,
         0,
         job.spec.delivery is AT_MOST_ONCE,
+        start,
     )

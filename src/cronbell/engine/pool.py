@@ -200,7 +200,7 @@ class Pool:
             finally:
                 self._busy -= 1
             self._ended += 1
-            # Asked by every eighth, and by the last ones: it costs as much as a fifth of the rest.
+            # Asked by every eighth, and by the last ones: it looks at the clock.
             if len(self._waiting) <= self._low_water and not (self._ended & 7 and self._waiting):
                 if self._maybe_more:
                     self._wake.set()

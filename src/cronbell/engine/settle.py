@@ -16,6 +16,7 @@ from typing import NamedTuple
 from cronbell.clock import Clock
 from cronbell.dispatch import retry_delay
 from cronbell.domain import JobSpec, Outcome, Overlap
+from cronbell.engine.waiting import wait_or
 from cronbell.engine.writer import Writer
 from cronbell.runlog.recorder import details_of, item_rows, object_text
 from cronbell.runlog.store import (
@@ -135,9 +136,9 @@ def _finish(
         finished_at,
         outcome.status,
         outcome.reason or "",
-        object_text(outcome.reason_data) if outcome.reason_data else "{}",
+        object_text(outcome.reason_data),
         outcome.http_status,
-        outcome.message if outcome.reason is None else details_of(outcome),
+        details_of(outcome),
         outcome.body,
         len(items),
         sum([not item.ok for item in items]) if items else 0,
@@ -206,7 +207,7 @@ class Settler:
     async def _flush(self) -> None:
         try:
             while True:
-                await self._gather()
+                await wait_or(self._no_others, self.clock, GATHER_SECONDS)
                 if not len(self._batch):
                     return
                 batch, self._batch = self._batch, _Batch()
@@ -217,17 +218,6 @@ class Settler:
                 self._committing = 0
         finally:
             self._flusher = None
-
-    async def _gather(self) -> None:
-        """Let others join what is about to be committed, unless there are none."""
-        timer = asyncio.ensure_future(self.clock.wait(GATHER_SECONDS))
-        alone = asyncio.ensure_future(self._no_others.wait())
-        try:
-            await asyncio.wait({timer, alone}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            timer.cancel()
-            alone.cancel()
-            self._no_others.clear()
 
     async def _commit(self, batch: _Batch) -> None:
         try:

@@ -172,7 +172,7 @@ def execute(
 
 
 def changed(connection: BaseDatabaseWrapper, name: str, batch: Batch, *more: Any) -> set[int]:
-    """Run a statement that usually touches all it is given; return the ids only where it did not.
+    """Run a statement that usually touches all it is given; return the ids that it touched.
 
     SQLite's driver gives up the interpreter's lock for each row it fetches and has to wait for it
     again, behind the event loop: with a herd on, that was most of the writer's time. So the ids of

@@ -23,51 +23,25 @@ CREATE TABLE IF NOT EXISTS ideas_gained (
 )
 """
 # Two statements and no upsert: "INSERT OR IGNORE" of a purchase would have the upsert ignore, too.
+GIVE = """
+    INSERT INTO ideas_gained SELECT NEW.idea_id, 0
+    WHERE NOT EXISTS (SELECT 1 FROM ideas_gained WHERE idea_id = NEW.idea_id);
+    UPDATE ideas_gained SET tenths = tenths + {tenths} WHERE idea_id = NEW.idea_id;
+"""
+TAKE = """
+    UPDATE ideas_gained SET tenths = tenths - {tenths} WHERE idea_id = OLD.idea_id;
+    DELETE FROM ideas_gained WHERE idea_id = OLD.idea_id AND tenths = 0;
+"""
+EVENTS = (
+    ("made", "INSERT", GIVE),
+    ("gone", "DELETE", TAKE),
+    ("moved", "UPDATE OF idea_id", TAKE + GIVE),
+)
 TRIGGERS = {
-    "ideas_purchase_made": """
-        CREATE TRIGGER ideas_purchase_made AFTER INSERT ON ideas_purchase BEGIN
-            INSERT INTO ideas_gained SELECT NEW.idea_id, 0
-            WHERE NOT EXISTS (SELECT 1 FROM ideas_gained WHERE idea_id = NEW.idea_id);
-            UPDATE ideas_gained SET tenths = tenths + 30 WHERE idea_id = NEW.idea_id;
-        END
-        """,
-    "ideas_purchase_gone": """
-        CREATE TRIGGER ideas_purchase_gone AFTER DELETE ON ideas_purchase BEGIN
-            UPDATE ideas_gained SET tenths = tenths - 30 WHERE idea_id = OLD.idea_id;
-            DELETE FROM ideas_gained WHERE idea_id = OLD.idea_id AND tenths = 0;
-        END
-        """,
-    "ideas_purchase_moved": """
-        CREATE TRIGGER ideas_purchase_moved AFTER UPDATE OF idea_id ON ideas_purchase BEGIN
-            UPDATE ideas_gained SET tenths = tenths - 30 WHERE idea_id = OLD.idea_id;
-            DELETE FROM ideas_gained WHERE idea_id = OLD.idea_id AND tenths = 0;
-            INSERT INTO ideas_gained SELECT NEW.idea_id, 0
-            WHERE NOT EXISTS (SELECT 1 FROM ideas_gained WHERE idea_id = NEW.idea_id);
-            UPDATE ideas_gained SET tenths = tenths + 30 WHERE idea_id = NEW.idea_id;
-        END
-        """,
-    "ideas_claim_made": """
-        CREATE TRIGGER ideas_claim_made AFTER INSERT ON ideas_claim BEGIN
-            INSERT INTO ideas_gained SELECT NEW.idea_id, 0
-            WHERE NOT EXISTS (SELECT 1 FROM ideas_gained WHERE idea_id = NEW.idea_id);
-            UPDATE ideas_gained SET tenths = tenths + 50 WHERE idea_id = NEW.idea_id;
-        END
-        """,
-    "ideas_claim_gone": """
-        CREATE TRIGGER ideas_claim_gone AFTER DELETE ON ideas_claim BEGIN
-            UPDATE ideas_gained SET tenths = tenths - 50 WHERE idea_id = OLD.idea_id;
-            DELETE FROM ideas_gained WHERE idea_id = OLD.idea_id AND tenths = 0;
-        END
-        """,
-    "ideas_claim_moved": """
-        CREATE TRIGGER ideas_claim_moved AFTER UPDATE OF idea_id ON ideas_claim BEGIN
-            UPDATE ideas_gained SET tenths = tenths - 50 WHERE idea_id = OLD.idea_id;
-            DELETE FROM ideas_gained WHERE idea_id = OLD.idea_id AND tenths = 0;
-            INSERT INTO ideas_gained SELECT NEW.idea_id, 0
-            WHERE NOT EXISTS (SELECT 1 FROM ideas_gained WHERE idea_id = NEW.idea_id);
-            UPDATE ideas_gained SET tenths = tenths + 50 WHERE idea_id = NEW.idea_id;
-        END
-        """,
+    f"ideas_{what}_{name}": f"CREATE TRIGGER ideas_{what}_{name} AFTER {event} ON ideas_{what}"
+    f" BEGIN {act.format(tenths=tenths)} END"
+    for what, tenths in (("purchase", 30), ("claim", 50))
+    for name, event, act in EVENTS
 }
 TRIGGERS_THERE = """
 SELECT name FROM sqlite_master
