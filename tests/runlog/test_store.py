@@ -7,6 +7,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 
+import msgspec
 import pytest
 from django.db import IntegrityError, connections, transaction
 
@@ -280,7 +281,9 @@ def test_a_finish_that_is_not_the_lease_holders_changes_nothing(store, other, st
     if stale == "owner":
         assert finish(other, finish_row(run, status="error")) == set()
     elif stale == "term":
-        assert finish(store, finish_row(run._replace(term=7), status="error")) == set()
+        assert (
+            finish(store, finish_row(msgspec.structs.replace(run, term=7), status="error")) == set()
+        )
     else:
         finish(store, finish_row(run))
         item = ItemRow(run.id, "17", ok=True, http_status=None, error="", body=None)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 import msgspec
 
-from cronbell.clock import SYSTEM_CLOCK, Clock
+from cronbell.clock import SYSTEM_CLOCK, Clock, to_micros
 from cronbell.dispatch.egress import Reach, is_address
 from cronbell.dispatch.outcome import outcome_of, refused
 from cronbell.dispatch.request import (
@@ -23,7 +23,7 @@ from cronbell.dispatch.request import (
     parse_allowed,
     prepare,
 )
-from cronbell.dispatch.transport import Failure, Response, Transport
+from cronbell.dispatch.transport import Failure, Response, Sending, Transport
 from cronbell.domain import JobSpec, Outcome
 from cronbell.states import Reason, Status
 
@@ -32,6 +32,10 @@ log = logging.getLogger("cronbell.dispatch")
 # Jobs whose prepared request is kept: about 10 MB. When more are called, all are prepared anew,
 # which costs a few microseconds each.
 MAX_PREPARED = 16_384
+# Requests put together before their time: 3 KB each.
+MAX_MADE = 10_000
+# One that was not sent (its fire was skipped, another runner took it) is dropped after this.
+UNSENT = 60_000_000  # microseconds
 
 # What stands in a kept answer in place of the secret.
 MASK = "[CRON_SECRET]"
@@ -53,6 +57,17 @@ class _Ready(NamedTuple):
     prepared: Prepared
     reach: Reach
     authority: str
+
+
+class _Made(msgspec.Struct, frozen=True, gc=False):
+    """A request that waits to be sent, and what it was made of."""
+
+    spec: JobSpec
+    key: str
+    scheduled_at: int
+    timeout: float
+    authority: str
+    send: Sending
 
 
 class Found(msgspec.Struct, frozen=True, gc=False):
@@ -104,6 +119,7 @@ class Dispatcher:
         self._direct = direct_hosts(self._allowed, target)
         self._clock = clock
         self._prepared: dict[tuple[str, str, str], _Ready | Outcome] = {}
+        self._made: dict[str, _Made] = {}
 
     async def call(self, spec: JobSpec, call: AttemptCall, *, timeout: float) -> Outcome:  # noqa: ASYNC109
         """Make one attempt and say what became of it.
@@ -124,14 +140,24 @@ class Dispatcher:
             return TOO_LATE
         prepared, reach, authority = ready
         try:
-            received = await self._transport.send(
-                prepared.request(call), timeout=timeout, reach=reach
-            )
+            request = prepared.request(call)
+        except BadRequestError as error:
+            return refused(Reason.BAD_REQUEST, error=str(error))
+        sending = self._transport.send(request, timeout=timeout, reach=reach)
+        return await self._judged(sending, spec, authority, timeout)
+
+    async def _judged(
+        self,
+        sending: Awaitable[Response | Failure],
+        spec: JobSpec,
+        authority: str,
+        timeout: float,  # noqa: ASYNC109
+    ) -> Outcome:
+        try:
+            received = await sending
             if self._secrets and isinstance(received, Response):
                 received = self._without_secret(received)
             return outcome_of(received, authority, timeout, self._clock.now)
-        except BadRequestError as error:
-            return refused(Reason.BAD_REQUEST, error=str(error))
         except Exception as error:
             # A fault of ours or of the transport's: the run still gets its outcome, and whatever
             # was sent was sent.
@@ -164,6 +190,64 @@ class Dispatcher:
         # The one before stays masked: calls that go on carry it, and their answers may repeat it.
         self._secrets = tuple(dict.fromkeys((*_spellings(secret), *self._secrets)))[:MOST_MASKED]
         self._prepared.clear()
+        self._made.clear()
+
+    def make(self, spec: JobSpec, call: AttemptCall, *, timeout: float) -> bool:
+        """Put the request of a call together that will be made soon, while there is time.
+
+        ``send_made`` sends it. One that is not sent is dropped with the next configuration, with
+        the next secret, or when those of a minute later are made.
+
+        Args:
+            spec: the job.
+            call: the attempt, a first one.
+            timeout: as for ``call``; counts from when it is sent.
+
+        Returns:
+            Whether it was made; not where nothing can be sent, or as many wait already as may.
+        """
+        scheduled_at = to_micros(call.scheduled_at)
+        while self._made:
+            oldest = next(iter(self._made.values()))
+            if oldest.scheduled_at + UNSENT > scheduled_at:
+                break
+            del self._made[oldest.key]
+        ready = self._prepared.get((spec.url, spec.method, spec.schedule)) or self._prepare(spec)
+        if isinstance(ready, Outcome) or len(self._made) >= MAX_MADE:
+            return False
+        try:
+            request = ready.prepared.request(call)
+        except BadRequestError:  # told when it is called
+            return False
+        send = self._transport.ahead(request, timeout=timeout, reach=ready.reach)
+        if send is not None:
+            made = _Made(spec, call.key, scheduled_at, timeout, ready.authority, send)
+            self._made[call.key] = made
+        return send is not None
+
+    def send_made(
+        self, spec: JobSpec, key: str, scheduled_at: int, left: float
+    ) -> Awaitable[Outcome] | None:
+        """Send what was put together for a plain first attempt; the outcome is as ``call``'s.
+
+        Args:
+            spec: the job; a request made for another definition of it is not sent.
+            key: the run's.
+            scheduled_at: likewise, microseconds.
+            left: seconds until the run's deadline.
+
+        Returns:
+            None where there is no such request; it is for ``call`` then.
+        """
+        made = self._made.pop(key, None)
+        if (
+            made is None
+            or made.spec is not spec
+            or made.scheduled_at != scheduled_at
+            or made.timeout > left
+        ):
+            return None
+        return self._judged(made.send(), spec, made.authority, made.timeout)
 
     async def deliver(
         self,
@@ -216,7 +300,8 @@ class Dispatcher:
         return Found(host, port, tuple(found))
 
     def warm(self, specs: Iterable[JobSpec]) -> None:
-        """Check and assemble jobs' requests ahead, so that a herd finds them ready."""
+        """Check and assemble what jobs' requests share, so that a herd finds it ready."""
+        self._made.clear()
         for spec in islice(specs, MAX_PREPARED):
             self._prepare(spec)
 

@@ -8,8 +8,9 @@ work is to record them; which exception stands for which failure was found out w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -23,6 +24,7 @@ from pyreqwest.exceptions import (
     PyreqwestError,
     RequestTimeoutError,
 )
+from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response as ClientResponse
 
 from cronbell.clock import SYSTEM_CLOCK, Clock
@@ -88,6 +90,9 @@ class Failure(msgspec.Struct, frozen=True, gc=False):
 
 CLOSED = Failure(Reason.RESET, "the transport is closed")
 
+# Sends a request that is put together already; to be called once.
+Sending = Callable[[], Awaitable[Response | Failure]]
+
 
 class Transport(Protocol):
     """Sends one request and never raises for what the network or the other side does."""
@@ -100,6 +105,14 @@ class Transport(Protocol):
         The limit covers the name's resolution, connecting, TLS, headers and body together: a
         server that sends a byte a second does not get round it. Cancelling frees the task at
         once; the connection is dropped when ``timeout`` has passed, at the latest.
+        """
+        ...
+
+    def ahead(self, request: Request, *, timeout: float, reach: Reach) -> Sending | None:
+        """Put a request together that is to be sent later: half of what a call costs.
+
+        ``timeout`` counts from when it is sent. None where that cannot be done before its time,
+        or not at all; ``send`` then says why.
         """
         ...
 
@@ -176,6 +189,15 @@ class PyreqwestTransport:
             return self._send(self._client, request, timeout)
         return self._send_judged(request, min(timeout, MAX_TIMEOUT), reach)
 
+    def ahead(self, request: Request, *, timeout: float, reach: Reach) -> Sending | None:
+        """Put a request together that is to be sent later; see ``Transport``."""
+        if reach is not Reach.DIRECT:  # which address it goes to is judged when it goes
+            return None
+        try:
+            return partial(self._exchange, self._built(self._client, request, timeout))
+        except Exception:  # noqa: BLE001 - told when it is sent
+            return None
+
     async def _send_judged(
         self,
         request: Request,
@@ -242,24 +264,31 @@ class PyreqwestTransport:
         self._pinned[key] = client
         return client
 
-    async def _send(
-        self,
-        client: Client,
-        request: Request,
-        timeout: float,  # noqa: ASYNC109
-    ) -> Response | Failure:
+    def _send(
+        self, client: Client, request: Request, timeout: float
+    ) -> Awaitable[Response | Failure]:
+        try:
+            built = self._built(client, request, timeout)
+        except Exception as error:  # noqa: BLE001 - every failure becomes a value here
+            return _at_once(CLOSED if self._closed else failure_of(error))
+        return self._exchange(built)
+
+    def _built(self, client: Client, request: Request, timeout: float) -> StreamRequest:
+        builder = (
+            client.request(request.method, request.url)
+            .headers(request.headers)
+            .timeout(self._limits.get(timeout) or self._limit(timeout))
+        )
+        if request.body:
+            builder = builder.body_bytes(request.body)
+        return builder.build_streamed()
+
+    async def _exchange(self, built: StreamRequest) -> Response | Failure:
         if self._closed:  # on a busy machine the client still sends for a moment after its close
             return CLOSED
         response: ClientResponse | None = None
         try:
-            builder = (
-                client.request(request.method, request.url)
-                .headers(request.headers)
-                .timeout(self._limits.get(timeout) or self._limit(timeout))
-            )
-            if request.body:
-                builder = builder.body_bytes(request.body)
-            async with builder.build_streamed() as response:
+            async with built as response:
                 reader = response.body_reader
                 # A body of unknown length is given a buffer of the size asked for: most need less.
                 first = await reader.read(FIRST_READ)
@@ -289,6 +318,10 @@ class PyreqwestTransport:
         limit = timedelta(seconds=min(timeout, MAX_TIMEOUT))
         self._limits[timeout] = limit
         return limit
+
+
+async def _at_once(failure: Failure) -> Failure:
+    return failure
 
 
 def failure_of(error: Exception) -> Failure:

@@ -56,6 +56,8 @@ PLAN_CHUNK = 500
 MOST_RECORDING = 3
 # Jobs made ready between two looks at the time: half a millisecond's work.
 WARM_CHUNK = 100
+# Requests are put together this long before they are due; each waits in 3 KB.
+SOON_SECONDS = 15
 # A fire that is due is in the run log after this at the latest, however busy the runner is.
 HOLD_SECONDS = 1.0
 # A change is live within two seconds: seen within this, read, and taken over before the next plan.
@@ -254,6 +256,10 @@ class Runner:
                 await self._follow()
             if await self.plan_once():
                 continue
+            # Not while runs wait to be sent: what the next fires need can wait, those can't.
+            if not self.pool.behind() and (self.planner.warm(WARM_CHUNK) or self._make_ready()):
+                await self.clock.wait(0)
+                continue
             self.pool.wake()
             await self._nap()
 
@@ -348,15 +354,19 @@ class Runner:
 
     async def _nap(self) -> None:
         """Wait for the next fire, a poke, or the poll, whichever comes first."""
-        # Not while runs wait to be sent: what the next fires need can wait, those can't.
-        if not self.pool.behind() and self.planner.warm(WARM_CHUNK):
-            await self.clock.wait(0)
-            return
         due = self.planner.next_due()
         wait = self.settings.poll_seconds
         if due is not None and not self.keeper.clocks.aside:
             wait = min(wait, max(0.0, (due * MICROS - self.clock.micros()) / MICROS))
         await wait_or(self._poked, self.clock, wait)
+
+    def _make_ready(self) -> bool:
+        """Put requests together that are to be sent soon; say whether there may be more."""
+        until = self.clock.micros() // MICROS + SOON_SECONDS
+        jobs = self.planner.soon(until, WARM_CHUNK)
+        for job in jobs:
+            self.executor.make_ready(job.spec, job.key, (job.due or 0) * MICROS)
+        return bool(jobs)
 
     def _prepare(self) -> None:
         prepare_connection(self.writer.store.using, self.settings.lease_seconds)

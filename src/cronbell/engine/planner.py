@@ -58,7 +58,10 @@ class Planner:
         self.jobs: dict[int, PlannedJob] = {}
         # Instant and job in one integer: half the memory of pairs, and quicker to compare.
         self._heap: list[int] = []
-        self._cold: list[PlannedJob] = []
+        # Entries of the heap: for those in the first list nothing is worked out ahead, for those
+        # in the second, a heap too, only what is to be sent.
+        self._cold: list[int] = []
+        self._waiting: list[int] = []
 
     def load(self, jobs: Iterable[tuple[int, JobSpec, int]]) -> None:
         """Replace what is planned.
@@ -69,6 +72,7 @@ class Planner:
         self.jobs.clear()
         self._heap.clear()
         self._cold.clear()
+        self._waiting.clear()
         planned = [one for one in jobs if one[1].enabled and not one[1].heartbeat]
         targets = key_targets(spec for _, spec, _ in planned)
         for job_id, spec, cursor in planned:
@@ -104,8 +108,8 @@ class Planner:
                 break
             entry = heapq.heappop(self._heap)
             due = entry >> ID_BITS
-            job = self.jobs.get(entry & ID_MASK)
-            if job is None or job.due != due:
+            job = self._job_of(entry)
+            if job is None:
                 continue
             _warm(job)
             another = job.following is not None and job.following * MICROS <= now
@@ -145,8 +149,9 @@ class Planner:
             job.due = job.schedule.next(job.cursor // MICROS)
         job.following, job.key = None, ""
         if job.due is not None:
-            self._cold.append(job)
-            heapq.heappush(self._heap, job.due << ID_BITS | job_id)
+            entry = job.due << ID_BITS | job_id
+            self._cold.append(entry)
+            heapq.heappush(self._heap, entry)
 
     def warm(self, limit: int) -> bool:
         """Work out what the next rows will need, while there is time; say whether more is left.
@@ -155,8 +160,30 @@ class Planner:
             limit: for so many jobs.
         """
         for _ in range(min(limit, len(self._cold))):
-            _warm(self._cold.pop())
+            entry = self._cold.pop()
+            if (job := self._job_of(entry)) is not None:
+                _warm(job)
+                heapq.heappush(self._waiting, entry)
         return bool(self._cold)
+
+    def soon(self, until: int, limit: int) -> list[PlannedJob]:
+        """Return jobs that fire by then, soonest first, each fire once; they are ``warm``.
+
+        Args:
+            until: epoch second.
+            limit: at most so many.
+        """
+        jobs: list[PlannedJob] = []
+        while self._waiting and self._waiting[0] >> ID_BITS <= until and len(jobs) < limit:
+            job = self._job_of(heapq.heappop(self._waiting))
+            if job is not None:
+                jobs.append(job)
+        return jobs
+
+    def _job_of(self, entry: int) -> PlannedJob | None:
+        """Return the job whose next fire an entry of the heap stands for, if it still does."""
+        job = self.jobs.get(entry & ID_MASK)
+        return job if job is not None and job.due == entry >> ID_BITS else None
 
 
 def _warm(job: PlannedJob) -> None:

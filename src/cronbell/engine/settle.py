@@ -11,7 +11,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+
+import msgspec
 
 from cronbell.clock import Clock
 from cronbell.dispatch import retry_delay
@@ -44,7 +45,7 @@ STOPPING_SECONDS = 2.0
 SUCCESS, QUEUE_ONE, QUEUE_ALL = Status.SUCCESS, Overlap.QUEUE_ONE, Overlap.QUEUE_ALL
 
 
-class Finish(NamedTuple):
+class Finish(msgspec.Struct, frozen=True, gc=False):
     """The run is over."""
 
     row: FinishRow
@@ -53,7 +54,7 @@ class Finish(NamedTuple):
     awaited: bool = False
 
 
-class Release(NamedTuple):
+class Release(msgspec.Struct, frozen=True, gc=False):
     """The run is tried again at ``row.available_at``."""
 
     row: ReleaseRow

@@ -67,7 +67,7 @@ class FireRow(NamedTuple):
     reason_data: str = "{}"
 
 
-class Claimed(NamedTuple):
+class Claimed(msgspec.Struct, frozen=True, gc=False):
     """A run that was just taken under this runner's lease; instants in microseconds."""
 
     id: int

@@ -15,7 +15,7 @@ from cronbell.dispatch.request import in_order
 from cronbell.domain import JobSpec, Outcome
 from cronbell.engine.settle import Finish, Release, decide, gone, removed
 from cronbell.logs import from_now_on
-from cronbell.runlog.store import Claimed
+from cronbell.runlog.store import FIRST_ATTEMPT, Claimed
 from cronbell.states import Status
 from cronbell.tracing import CallAbout, Tracing
 
@@ -69,6 +69,18 @@ class EmbeddedExecutor:
             _tell(level, run, outcome, finished_at - started_at)
         return decide(run, spec, outcome, started_at, finished_at, jitter=self.rng.random)
 
+    def make_ready(self, spec: JobSpec, key: str, scheduled_at: int) -> None:
+        """Have the request of a fire put together that is due soon.
+
+        Args:
+            spec: its job.
+            key: of the fire.
+            scheduled_at: microseconds.
+        """
+        if self.tracing is None:  # a trace begins with its call
+            call = AttemptCall(key, _instant(scheduled_at), FIRST_ATTEMPT)
+            self.dispatcher.make(spec, call, timeout=spec.timeout)
+
     async def _traced(
         self, tracing: Tracing, run: Claimed, spec: JobSpec | None, started_at: int
     ) -> Outcome:
@@ -102,6 +114,11 @@ class EmbeddedExecutor:
         left = (run.deadline_at - started_at) / MICROS
         if left <= 0:
             return gone((run.deadline_at - run.queued_at) / MICROS)
+        plain = not (run.dry_run or run.parameters) and traceparent is None
+        if plain and run.attempt == FIRST_ATTEMPT:
+            made = self.dispatcher.send_made(spec, run.key, run.scheduled_at, left)
+            if made is not None:
+                return made
         # By position, in the order of the fields.
         call = AttemptCall(
             run.key,
