@@ -185,6 +185,14 @@ def test_what_a_clock_that_was_ahead_has_put_off_waits_as_long_as_it_was_to(
     assert hasten(to_micros(now), to_micros(now + MINUTE)) == 0
 
 
+def test_a_clock_that_cannot_be_right_hastens_nothing(make_spec):
+    run = put_off(make_spec, queued=NOON, ended=NOON + DAY, available=NOON + DAY + HOUR)
+    before_the_log = NOON - 3650 * DAY
+    assert hasten(to_micros(before_the_log), to_micros(before_the_log + MINUTE)) == 0
+    run.refresh_from_db()
+    assert run.available_at == NOON + DAY + HOUR
+
+
 @pytest.mark.parametrize(
     ("ended", "changes"),
     [

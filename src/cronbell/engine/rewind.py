@@ -101,10 +101,7 @@ class Rewinder:
             )
 
     async def _hasten(self, now: int, after: int) -> None:
-        def act(_store: object) -> int:
-            return hasten(now, after) if believable(now) else 0
-
-        if count := await self.writer.submit(act):
+        if count := await self.writer.submit(lambda _store: hasten(now, after)):
             log.warning("a clock was ahead: %d runs that it had put off are tried again", count)
 
     async def _stranded_heartbeats(self, after: int, now: int) -> list[Stranded]:

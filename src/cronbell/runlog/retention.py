@@ -37,7 +37,7 @@ JOBS = 500
 
 
 class Pruner:
-    """Goes over the jobs, one piece after another.
+    """Goes over the jobs that have runs, one piece after another.
 
     Args:
         clock: what time it is, and how long a step has taken.
@@ -62,7 +62,7 @@ class Pruner:
         cursor = RollupCursor.objects.select_for_update().filter(pk=CURSOR).first()
         if cursor is None:
             return False
-        asked = [retention.newest, self._job, JOBS]
+        asked = [self._job, JOBS, retention.newest]
         jobs = fetch(connections[ALIAS], "prune_jobs", asked)
         for job_id, enough in jobs:
             if enough and not self._prune(job_id, retention, now, cursor.upto):
