@@ -71,7 +71,8 @@ class World:
             "DJANGO_SECRET_KEY": "only-for-tests-" + "x" * 40,
             "CRON_SECRET": SECRET,
             "CRONBELL_DATA": str(self.data),
-            "CRONBELL_SUPERVISED": "1",  # a child ends when the experiment is gone
+            # A child ends when the experiment is gone, or what it is started by.
+            "CRONBELL_SUPERVISED": "yes",
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
             **(env or {}),
         }

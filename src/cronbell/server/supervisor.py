@@ -106,7 +106,9 @@ class Supervisor:
         # A session of its own: Ctrl-C reaches the supervisor alone, which then stops the
         # children in order instead of all at once.
         child.process = subprocess.Popen(  # noqa: S603 - our own modules
-            child.command, env=os.environ | {SUPERVISED: "1"}, start_new_session=True
+            child.command,
+            env=os.environ | {SUPERVISED: str(os.getpid())},
+            start_new_session=True,
         )
         child.started_at = self.clock.monotonic()
 
