@@ -134,6 +134,8 @@ def judge(found: Finding, world: World, *, stuck: int, stepped: bool = False) ->
         if lost(again_rows):
             ends = Counter(f"{row.status} {row.reason}" for row in again_rows)
             found.figures["how they ended"] = ", ".join(f"{n} × {end}" for end, n in ends.items())
+            waits = [row.started_at - row.scheduled_at for row in again_rows if row.started_at]
+            found.figures["longest wait for a start"] = f"{max(waits, default=0) / MICROS:.0f} s"
         if stepped:
             found.figures["unsent past their deadline"] = len(overdue)
         found.figures["sent again"] = sum(n for key, n in again.items() if key not in once)

@@ -58,7 +58,7 @@ class Load:
         if self.rng.random() < 0.5:
             # Where most of a fire happens: recorded, sent, answered.
             into = SYSTEM_CLOCK.now().microsecond / 1e6
-            pause(1 - into + self.rng.uniform(-0.01, 0.12))
+            pause(max(0.0, 1 - into + self.rng.uniform(-0.01, 0.12)))
         else:
             pause(self.rng.uniform(0, 1))
         if self.rng.random() < 0.75:
