@@ -20,8 +20,9 @@ from typing import NamedTuple
 from django.db import connections
 
 from cronbell.runlog.log_count_tables import LogBlock
+from cronbell.runlog.prepared import read
 from cronbell.runlog.router import ALIAS
-from cronbell.runlog.statements import execute, fetch, rows_parameter
+from cronbell.runlog.statements import execute, rows_parameter
 
 BLOCK = 2_048
 # With more than so many runs not counted yet, adding them would take longer than a page may.
@@ -97,22 +98,22 @@ def count(runs: Iterable[Counted], sign: int = 1) -> None:
 
 def state() -> State:
     """Return how far runs are counted."""
-    return State(*fetch(connections[ALIAS], "counts_state", [UNCOUNTED_MOST + 1])[0])
+    return State(*read(connections[ALIAS], "counts_state", [UNCOUNTED_MOST + 1])[0])
 
 
 def by_status(job_id: int | None, known: State) -> dict[str, int]:
     """Return how many runs there are of each status, exactly; of one job or of all."""
     connection = connections[ALIAS]
     if job_id is None:
-        return dict(fetch(connection, "counts_of_log", [known.upto]))
-    return dict(fetch(connection, "counts_of_job", [job_id, job_id, known.upto, job_id]))
+        return dict(read(connection, "counts_of_log", [known.upto]))
+    return dict(read(connection, "counts_of_job", [job_id, job_id, known.upto, job_id]))
 
 
 def by_job(job_ids: Sequence[int], status: str, known: State) -> dict[int, int]:
     """Return how many runs of a status (empty: of any) these jobs have, exactly."""
     jobs = rows_parameter([[each] for each in job_ids])
     parameters = [jobs, known.upto, *[status] * 6]
-    return dict(fetch(connections[ALIAS], "counts_by_job", parameters))
+    return dict(read(connections[ALIAS], "counts_by_job", parameters))
 
 
 def by_status_of_time(since: int | None, until: int | None, known: State) -> dict[str, int]:
@@ -121,4 +122,4 @@ def by_status_of_time(since: int | None, until: int | None, known: State) -> dic
     weeks = [at // WEEK for at in times]
     parameters = [*weeks, *times * 3, WEEK, WEEK, WEEK, known.upto, *weeks, *weeks, *times,
                   known.upto, *times * 2]  # fmt: skip
-    return dict(fetch(connections[ALIAS], "blocks_of_time", parameters))
+    return dict(read(connections[ALIAS], "blocks_of_time", parameters))

@@ -28,10 +28,10 @@ from cronbell.runlog.log_rows import ListedRun, listed_runs, whole_runs
 from cronbell.runlog.models import ACTIVE_VALUES, FINAL_VALUES, Job, Run
 from cronbell.runlog.queries import (
     COUNT_CAP,
-    LONGEST_NAME,
     LogFilter,
     LogPage,
     Tally,
+    job_id,
     storable,
 )
 from cronbell.runlog.router import ALIAS
@@ -156,10 +156,7 @@ class Log:
 
     @cached_property
     def _job_id(self) -> int | None:
-        name = self.wanted.job_name
-        if not name or len(name) > LONGEST_NAME or not storable(name):
-            return None
-        return Job.objects.filter(name=name).values_list("id", flat=True).first()
+        return job_id(self.wanted.job_name)
 
     @property
     def _nothing(self) -> bool:
