@@ -15,7 +15,7 @@ from tests.runlog.conftest import NOON, SECOND, roll, row
 
 from cronbell.clock import to_micros
 from cronbell.config.retention import Retention
-from cronbell.runlog import log_counts, log_pages, log_ranges, rollups
+from cronbell.runlog import log_counts, log_pages, log_ranges, log_tree, rollups
 from cronbell.runlog.log_count_tables import LogBlock, LogCount
 from cronbell.runlog.log_pages import Log
 from cronbell.runlog.models import Job, RollupCursor, RollupLeft, Run
@@ -36,12 +36,16 @@ KINDS = ["schedule", "run_now", "rerun", "backfill", "call"]
 def _small(monkeypatch):
     """Make everything small, so that two hundred runs are many blocks, segments and steps."""
     monkeypatch.setattr(log_counts, "BLOCK", 8)
+    monkeypatch.setattr(log_counts, "FANOUT", 3)
     monkeypatch.setattr(log_counts, "WEEK", 40 * 60 * 1_000_000)
     monkeypatch.setattr(log_ranges, "WEEK", log_counts.WEEK)
-    monkeypatch.setattr(log_ranges, "LOOKED_UP", 30)
-    monkeypatch.setattr(log_ranges, "LOOKED_UP_IN_BLOCK", 4)
+    monkeypatch.setattr(log_tree, "LOOKED_UP", 60)
+    monkeypatch.setattr(log_tree, "LOOKED_UP_IN_BLOCK", 6)
+    monkeypatch.setattr(log_tree, "OPENING", 2)
+    monkeypatch.setattr(log_tree, "OPENED", 6)
     monkeypatch.setattr(log_ranges, "SEGMENTS", 4)
     monkeypatch.setattr(log_pages, "WALKED", 10)
+    monkeypatch.setattr(log_pages, "WALKED_OF_TIME", 3)
     monkeypatch.setattr(rollups, "CHUNK", 7)
 
 
@@ -145,11 +149,13 @@ def check_counts() -> None:
     blocks: dict = {}
     for run in counted:
         week = to_micros(began(run)) // log_counts.WEEK
-        place = run.pk // log_counts.BLOCK
-        blocks.setdefault((run.status, place, week), []).append(run)
-        blocks.setdefault((log_counts.ANY, place, week), []).append(run)
-        blocks.setdefault((run.status, log_counts.EVERYWHERE, week), []).append(run)
-    known = {(each.status, each.block, each.week): each for each in LogBlock.objects.all()}
+        for level in range(log_counts.LEVELS):
+            place = run.pk // log_counts.size_of(level)
+            blocks.setdefault((level, place, run.status, week), []).append(run)
+            blocks.setdefault((level, place, log_counts.ANY, week), []).append(run)
+    known = {
+        (each.level, each.block, each.status, each.week): each for each in LogBlock.objects.all()
+    }
     assert known.keys() == blocks.keys()
     for key, runs in blocks.items():
         times, numbers = [began(run) for run in runs], [run.pk for run in runs]
@@ -248,7 +254,7 @@ def test_runs_that_began_long_before_their_neighbours_split_no_range(jobs, apart
     roll(Roller())
     log = Log(LogFilter(since=NOON - HOUR))
     assert log.page(1, 200).runs == list(reversed([r for r in runs if r.started_at is not None]))
-    _, *ranges = log._segments(None)
+    _, *ranges = log._segments
     walked = [segment for segment in ranges if not segment.certain]
     assert (len(ranges), len(ranges[0].out), bool(walked)) == (
         (1, 3, False) if apart else (4, 0, True)
@@ -257,7 +263,7 @@ def test_runs_that_began_long_before_their_neighbours_split_no_range(jobs, apart
     assert [run.pk for run in before.page(1, 200).runs] == [
         runs[number].pk for number in (110, 70, 30)
     ]
-    only = [segment.only for segment in before._segments(None)[1:]]
+    only = [segment.only for segment in before._segments[1:]]
     assert [len(each) for each in only if each is not None] == ([3] if apart else [])
 
 

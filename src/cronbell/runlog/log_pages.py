@@ -22,7 +22,7 @@ from django.db.models.lookups import GreaterThanOrEqual, LessThan
 
 from cronbell.clock import to_micros
 from cronbell.runlog import log_counts, log_ranges
-from cronbell.runlog.log_counts import BLOCK, EVER
+from cronbell.runlog.log_counts import EVER
 from cronbell.runlog.log_ranges import Found, Segment
 from cronbell.runlog.log_rows import ListedRun, listed_runs, whole_runs
 from cronbell.runlog.models import ACTIVE_VALUES, FINAL_VALUES, Job, Run
@@ -41,8 +41,9 @@ from cronbell.states import Status, is_final
 SEARCH_WINDOW, SEARCH_WINDOW_OF_JOB = 20_000, 10_000
 # Where runs of a range of time, or of a search, are told apart by job: among so many of the newest.
 JOBS_WINDOW = 2_000
-# Further down than this a page is looked for in the blocks instead of being walked to.
-WALKED = 6 * BLOCK
+# Further down than this a page is looked for in the blocks instead of being walked to: by an index
+# alone, or, in a range of time, by looking at runs.
+WALKED, WALKED_OF_TIME = 12_288, 1_024
 # How often pages are read again when what is counted changed meanwhile.
 TRIES = 5
 _LONGEST_ID = 18  # digits that always fit a 64-bit integer
@@ -134,7 +135,7 @@ class Log:
             whole = Log(LogFilter(status=wanted.status, since=wanted.since, until=wanted.until,
                                   text=wanted.text), cap=self.cap)  # fmt: skip
             # A range of time is where it is, whatever the job.
-            shared = ("_state", "_ranges")
+            shared = ("_state", "_segments")
             whole.__dict__ |= {
                 name: self.__dict__[name] for name in shared if name in self.__dict__
             }
@@ -175,19 +176,14 @@ class Log:
             return False
         if log_counts.state().version == self._state.version:
             return False
-        for name in ("_state", "_ranges", "statuses", "total"):
+        for name in ("_state", "_segments", "statuses", "total"):
             self.__dict__.pop(name, None)
         return True
 
-    def _segments(self, status: Status | None) -> Sequence[Segment]:
-        kept: dict[Status | None, Sequence[Segment]] = self.__dict__.setdefault("_ranges", {})
-        if status not in kept:
-            kept[status] = self._segments_of(status.value if status else log_counts.ANY)
-        return kept[status]
-
-    def _segments_of(self, status: str) -> Sequence[Segment]:
+    @cached_property
+    def _segments(self) -> Sequence[Segment]:
         if self._timed:
-            return log_ranges.segments(*self._instants, status, self._state)
+            return log_ranges.segments(*self._instants, self._state)
         return [Segment(1, EVER, certain=True)]
 
     def _deep(self) -> Sequence[Segment]:
@@ -241,7 +237,7 @@ class Log:
 
     def _walk(self, status: Status | None) -> Iterator[tuple[QuerySet[Run], Segment]]:
         runs = self._runs(status)
-        for segment in self._segments(status):
+        for segment in self._segments:
             yield self._within(runs, segment), segment
 
     def _ids(self, offset: int, limit: int, below: int | None = None) -> list[int]:
@@ -255,7 +251,7 @@ class Log:
         if self._from_the_end(offset):
             return self._ids_upwards(offset, limit)
         ids: list[int] = []
-        segments = self._segments(status)
+        segments = self._segments
         if offset > WALKED and not self._timed and self._job_id is None and self._state.near:
             segments = self._deep()
         for segment in segments:
@@ -279,11 +275,11 @@ class Log:
 
     def _ids_in(self, segment: Segment, offset: int, limit: int) -> Sequence[int]:
         status = self.wanted.status
-        if offset > WALKED and self._in_blocks(segment):
+        if offset > (WALKED_OF_TIME if self._timed else WALKED) and self._in_blocks(segment):
             if not self._timed:
                 segment = replace(segment, plus=log_ranges.left())
             value = status.value if status else log_counts.ANY
-            high, above = log_ranges.seek(segment, *self._instants, value, offset)
+            high, above = log_ranges.seek(segment, value, offset)
             segment, offset = segment.below(high + 1), offset - above
         some = self._within(self._runs(status), segment).values_list("id", flat=True)
         return list(some[offset : offset + limit])
@@ -296,7 +292,7 @@ class Log:
     def _above(self, segment: Segment, most: int) -> int:
         """Return how many runs a segment has, at most ``most``: those above the next segment's."""
         if self._in_blocks(segment) and self._timed:
-            counted = log_ranges.counted_in(segment, *self._instants)
+            counted = log_ranges.by_status([segment], *self._instants)
             status = self.wanted.status
             return min(most, counted.get(status, 0) if status else sum(counted.values()))
         runs = self._within(self._runs(self.wanted.status), segment)
@@ -321,8 +317,7 @@ class Log:
     def _statuses_timed(self) -> Mapping[Status, Tally]:
         """Count a range of time: from the blocks, else by looking at no more runs than the cap."""
         if self._job_id is None and self._state.near:
-            since, until = self._instants
-            return _tallies(log_counts.by_status_of_time(since, until, self._state))
+            return _tallies(log_ranges.by_status(self._segments, *self._instants))
         numbers: Counter[str] = Counter()
         more = False
         for runs, segment in self._walk(None):
@@ -418,7 +413,7 @@ class Log:
         for runs, segment in self._walk(status):
             found += self._hits(runs, segment, status, room)
             window = runs.values("id")[:room]
-            room -= window.count() if len(self._segments(status)) > 1 else 0
+            room -= window.count() if len(self._segments) > 1 else 0
             if room <= 0:
                 break
         number = text.removeprefix("#")

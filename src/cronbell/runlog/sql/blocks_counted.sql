@@ -1,6 +1,8 @@
--- How many runs of each status that began within a range of time these blocks have, of what is
--- counted. Parameters: first block, last block, since, until.
-SELECT status, CAST(SUM(runs) AS BIGINT)
-FROM runlog_logblock
-WHERE status <> '' AND block BETWEEN %s AND %s AND oldest >= %s AND newest < %s
-GROUP BY status
+-- How many runs of each status blocks have, of what is counted. Rows: level, first block, last
+-- block. Parameters: rows.
+SELECT part.status, CAST(SUM(part.runs) AS BIGINT)
+FROM {rows} CROSS JOIN runlog_logblock AS part
+WHERE part.level = CAST(rows.value ->> 0 AS SMALLINT)
+  AND part.block BETWEEN CAST(rows.value ->> 1 AS BIGINT) AND CAST(rows.value ->> 2 AS BIGINT)
+  AND part.status <> ''
+GROUP BY part.status

@@ -1,0 +1,8 @@
+-- How many runs of a status (empty: any) each of some blocks has, of what is counted.
+-- Rows: level, first block, last block. Parameters: rows, status.
+SELECT part.level, part.block, CAST(SUM(part.runs) AS BIGINT)
+FROM {rows} CROSS JOIN runlog_logblock AS part
+WHERE part.level = CAST(rows.value ->> 0 AS SMALLINT)
+  AND part.block BETWEEN CAST(rows.value ->> 1 AS BIGINT) AND CAST(rows.value ->> 2 AS BIGINT)
+  AND part.status = %s
+GROUP BY part.level, part.block
