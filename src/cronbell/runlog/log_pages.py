@@ -21,11 +21,12 @@ from django.db.models.functions import Coalesce
 from django.db.models.lookups import GreaterThanOrEqual, LessThan
 
 from cronbell.clock import to_micros
-from cronbell.runlog import log_counts, log_ranges
+from cronbell.runlog import log_counts, log_ranges, log_walks
 from cronbell.runlog.log_counts import EVER
 from cronbell.runlog.log_ranges import Found, Segment
 from cronbell.runlog.log_rows import ListedRun, listed_runs, whole_runs
-from cronbell.runlog.models import ACTIVE_VALUES, FINAL_VALUES, Job, Run
+from cronbell.runlog.log_tree import Times
+from cronbell.runlog.models import ACTIVE_VALUES, Job, Run
 from cronbell.runlog.queries import (
     COUNT_CAP,
     LogFilter,
@@ -35,7 +36,7 @@ from cronbell.runlog.queries import (
     storable,
 )
 from cronbell.runlog.router import ALIAS
-from cronbell.runlog.statements import fetch, rows_parameter
+from cronbell.runlog.statements import fetch
 from cronbell.states import Status, is_final
 
 SEARCH_WINDOW, SEARCH_WINDOW_OF_JOB = 20_000, 10_000
@@ -141,7 +142,10 @@ class Log:
             }
         if wanted.text:
             return self._jobs_found(whole)
-        counts: Counter[int] = Counter()
+        if log_walks.walkable(wanted.status):
+            counts = log_walks.by_job(whole._segments, whole._times, wanted.status, JOBS_WINDOW + 1)
+            return dict(counts), counts.total() > JOBS_WINDOW
+        counts = Counter()
         for runs, _ in whole._walk(wanted.status):
             left = JOBS_WINDOW + 1 - counts.total()
             counts.update(runs.values_list("job_id", flat=True)[:left])
@@ -169,6 +173,10 @@ class Log:
         since, until = self.wanted.since, self.wanted.until
         return (None if since is None else to_micros(since),
                 None if until is None else to_micros(until))  # fmt: skip
+
+    @property
+    def _times(self) -> Times:
+        return log_ranges.times(*self._instants)
 
     def _moved(self, offset: int) -> bool:
         """Say whether blocks were used and have changed meanwhile; forget what was read then."""
@@ -281,6 +289,9 @@ class Log:
             value = status.value if status else log_counts.ANY
             high, above = log_ranges.seek(segment, value, offset)
             segment, offset = segment.below(high + 1), offset - above
+        if self._timed and offset <= WALKED_OF_TIME and log_walks.walkable(status):
+            part = slice(offset, offset + limit)
+            return log_walks.ids(segment, self._times, self._job_id, status, part)
         some = self._within(self._runs(status), segment).values_list("id", flat=True)
         return list(some[offset : offset + limit])
 
@@ -316,19 +327,22 @@ class Log:
 
     def _statuses_timed(self) -> Mapping[Status, Tally]:
         """Count a range of time: from the blocks, else by looking at no more runs than the cap."""
-        if self._job_id is None and self._state.near:
+        job_id = self._job_id
+        if job_id is None and self._state.near:
             return _tallies(log_ranges.by_status(self._segments, *self._instants))
         numbers: Counter[str] = Counter()
-        more = False
-        for runs, segment in self._walk(None):
-            if segment.certain and segment.only is None and self._job_id is not None:
-                numbers.update(self._by_status_of_job(segment))
-                continue
-            some = runs.values("id")[: self.cap + 1]
-            kept = Run.objects.filter(id__in=some).order_by().values_list("status")
-            pairs = dict(kept.annotate(n=Count("id")))
-            more |= sum(pairs.values()) > self.cap
-            numbers.update(pairs)
+        more, together = False, job_id is not None and self._walked_over <= WALKED
+        if job_id is not None and together:
+            numbers.update(log_ranges.walked(self._segments, *self._instants, job_id))
+        for segment in self._segments:
+            if segment.certain and job_id is not None:
+                numbers.update(log_walks.by_status_of_job(segment, job_id, self.cap + 1))
+            elif not together:
+                some = self._within(self._runs(None), segment).values("id")[: self.cap + 1]
+                kept = Run.objects.filter(id__in=some).order_by().values_list("status")
+                pairs = dict(kept.annotate(n=Count("id")))
+                more |= sum(pairs.values()) > self.cap
+                numbers.update(pairs)
         counts = _tallies(numbers, self.cap)
         if not more:
             return counts
@@ -337,6 +351,12 @@ class Log:
         status = self.wanted.status
         return counts if status is None else {**counts, status: self._of_status(status)}
 
+    @property
+    def _walked_over(self) -> int:
+        """How many runs are walked over where it is not known whether they are of the range."""
+        newest = self._state.newest
+        return sum(min(s.high, newest) - s.low + 1 for s in self._segments if not s.certain)
+
     def _of_status(self, status: Status) -> Tally:
         number = 0
         for runs, _ in self._walk(status):
@@ -344,19 +364,6 @@ class Log:
             if number > self.cap:
                 return Tally(self.cap, capped=True)
         return Tally(number)
-
-    def _by_status_of_job(self, segment: Segment) -> Counter[str]:
-        """Count by index alone; what is in the segment and not of the time is taken away."""
-        job_id = self._job_id
-        out = Counter(run.status for run in segment.out if run.job_id == job_id)
-        most = self.cap + 1 + out.total()
-        statuses = rows_parameter([[value] for value in FINAL_VALUES])
-        parameters = [job_id, segment.low, segment.high, most, statuses]
-        numbers = Counter(dict(fetch(connections[ALIAS], "count_of_job", parameters)))
-        numbers.subtract({status: n for status, n in out.items() if status in FINAL_VALUES})
-        going = [run for run in segment.plus if run.status in ACTIVE_VALUES]
-        numbers.update(run.status for run in going if run.job_id == job_id)
-        return numbers
 
     def _statuses_found(self) -> Mapping[Status, Tally]:
         status = self.wanted.status

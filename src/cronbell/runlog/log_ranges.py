@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from django.db import connections
 
-from cronbell.runlog.log_counts import ANY, EVER, LEVELS, WEEK, State, size_of
+from cronbell.runlog.log_counts import ALL_JOBS, ANY, EVER, WEEK, State, size_of
 from cronbell.runlog.log_tree import Part, Range, Times, Tree, nodes
 from cronbell.runlog.prepared import read
 from cronbell.runlog.router import ALIAS
@@ -98,22 +98,20 @@ def segments(since: int | None, until: int | None, known: State) -> list[Segment
     return [newest, *_pieces(_few(_joined(tree.ranges)), found)]
 
 
-def by_status(
-    parts: Sequence[Segment], since: int | None, until: int | None
-) -> dict[str, int]:
+def by_status(parts: Sequence[Segment], since: int | None, until: int | None) -> dict[str, int]:
     """Return how many runs of each status segments have that began within their range of time."""
-    connection, numbers = connections[ALIAS], dict[str, int]()
-    walked = [[part.low, part.high] for part in parts if not part.certain]
+    numbers: dict[str, int] = {}
     blocks = [
         block
         for part in parts
         if part.certain and part.only is None
         for block in nodes(part.low, part.high)
     ]
-    found = [*read(connection, "blocks_counted", [rows_parameter(blocks)])] if blocks else []
-    if walked:
-        parameters = [rows_parameter(walked), *times(since, until)]
-        found += read(connection, "runs_of_time", parameters)
+    found: list[tuple[str, int]] = []
+    if blocks:
+        rows = read(connections[ALIAS], "blocks_counted", [rows_parameter(blocks)])
+        found += [(status, number) for status, number in rows]
+    found += walked(parts, since, until).items()
     for part in parts:
         if part.certain:
             found += [(run.status, 1) for run in part.plus]
@@ -122,6 +120,24 @@ def by_status(
     for status, number in found:
         numbers[status] = numbers.get(status, 0) + number
     return numbers
+
+
+def walked(
+    parts: Iterable[Segment], since: int | None, until: int | None, job_id: int = ALL_JOBS
+) -> dict[str, int]:
+    """Return how many runs of each status those segments have of the time that are not certain.
+
+    Args:
+        parts: segments of the range of time.
+        since: its first instant.
+        until: the first after it.
+        job_id: of the runs that are counted.
+    """
+    spans = [[part.low, part.high] for part in parts if not part.certain]
+    if not spans:
+        return {}
+    parameters = [rows_parameter(spans), *times(since, until), job_id, job_id]
+    return dict(read(connections[ALIAS], "runs_of_time", parameters))
 
 
 def seek(segment: Segment, status: str, offset: int) -> tuple[int, int]:
@@ -142,11 +158,9 @@ def seek(segment: Segment, status: str, offset: int) -> tuple[int, int]:
     while blocks:
         rows = read(connections[ALIAS], "blocks_summed", [rows_parameter(blocks), status])
         blocks = []
-        for top, level, number, runs in sorted(
-            ((number * size_of(level) + size_of(level) - 1, level, number, runs)
-             for level, number, runs in rows), reverse=True,
-        ):  # fmt: skip
-            top = min(top, segment.high)
+        size = {level: size_of(level) for level, _, _ in rows}
+        for level, number, runs in sorted(rows, key=lambda row: -(row[1] + 1) * size[row[0]]):
+            top = min((number + 1) * size[level] - 1, segment.high)
             here = counted + sum(sign for run_id, sign in moved if run_id > top)
             if here > offset:
                 break

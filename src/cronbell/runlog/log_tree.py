@@ -1,4 +1,4 @@
-"""The blocks of the log as a tree: from the largest down, only where a range of time begins or ends.
+"""The blocks of the log as a tree: opened only where a range of time begins or ends.
 
 A block of which all runs began within the range, or none, needs no look inside. Of one with a few
 of the other kind only those are looked for, by the week they began in: a block knows between which
