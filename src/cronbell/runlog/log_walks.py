@@ -1,7 +1,8 @@
 """Runs of a range of time, walked over between two ids: which, whose, and what became of them.
 
 Their texts are files, each of which one index answers: made by Django for each range of ids they
-took as long as all else about it.
+took as long as all else about it. Of a status alone they are not prepared: whether PostgreSQL walks
+over its runs or over all depends on the values, with which it has to plan.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from cronbell.runlog.log_tree import Times
 from cronbell.runlog.models import ACTIVE_VALUES, FINAL_VALUES
 from cronbell.runlog.prepared import read
 from cronbell.runlog.router import ALIAS
-from cronbell.runlog.statements import rows_parameter
+from cronbell.runlog.statements import fetch, rows_parameter
 from cronbell.states import Status, is_final
 
 
@@ -44,7 +45,8 @@ def ids(
         name = f"{name}_and_status" if values else f"{name}_of_status"
         values.append(status.value)
     values += [segment.low, segment.high, *asked, part.stop - part.start, part.start]
-    return [row[0] for row in read(connections[ALIAS], name, values)]
+    ask = read if job_id is not None or status is None else fetch
+    return [row[0] for row in ask(connections[ALIAS], name, values)]
 
 
 def by_job(
@@ -58,9 +60,9 @@ def by_job(
         status: of which status, one that is walkable; None for any.
         most: how many are looked at.
     """
-    name, values = "jobs_walked", list[object]()
+    name, values, ask = "jobs_walked", list[object](), read
     if status is not None:
-        name, values = f"{name}_of_status", [status.value]
+        name, values, ask = f"{name}_of_status", [status.value], fetch
     counts: Counter[int] = Counter()
     for segment in segments:
         left = most - counts.total()
@@ -70,7 +72,7 @@ def by_job(
             )
         elif left:
             asked_for = [*values, segment.low, segment.high, *asked, left]
-            counts.update(dict(read(connections[ALIAS], name, asked_for)))
+            counts.update(dict(ask(connections[ALIAS], name, asked_for)))
     return counts
 
 
