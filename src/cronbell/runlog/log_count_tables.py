@@ -51,7 +51,7 @@ class LogBlock(models.Model):
         verbose_name = _("block of the log")
         verbose_name_plural = _("blocks of the log")
         constraints = [
-            models.UniqueConstraint(fields=["level", "block", "status", "week"], name="block_once"),
+            models.UniqueConstraint(fields=["level", "status", "block", "week"], name="block_once"),
         ]
 
     def __str__(self) -> str:

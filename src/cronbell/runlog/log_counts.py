@@ -97,7 +97,9 @@ def count(runs: Iterable[Counted], sign: int = 1) -> None:
     if sign < 0:
         for level in range(LEVELS):
             numbers = {key[1] for key in blocks if key[0] == level}
-            LogBlock.objects.filter(level=level, block__in=numbers, runs=0).delete()
+            statuses = {key[2] for key in blocks}
+            known = LogBlock.objects.filter(level=level, status__in=statuses, block__in=numbers)
+            known.filter(runs=0).delete()
 
 
 # By level, block, status and week: how many, oldest, newest, first id, last id.

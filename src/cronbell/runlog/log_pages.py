@@ -43,7 +43,7 @@ SEARCH_WINDOW, SEARCH_WINDOW_OF_JOB = 20_000, 10_000
 # Where runs of a range of time, or of a search, are told apart by job: among so many of the newest.
 JOBS_WINDOW = 2_000
 # Further down than this a page is looked for in the blocks instead of being walked to: by an index
-# alone, or, in a range of time, by looking at runs.
+# alone, or by looking at runs.
 WALKED, WALKED_OF_TIME = 12_288, 1_024
 # How often pages are read again when what is counted changed meanwhile.
 TRIES = 5
@@ -289,7 +289,7 @@ class Log:
             value = status.value if status else log_counts.ANY
             high, above = log_ranges.seek(segment, value, offset)
             segment, offset = segment.below(high + 1), offset - above
-        if self._timed and offset <= WALKED_OF_TIME and log_walks.walkable(status):
+        if offset <= WALKED_OF_TIME and log_walks.walkable(status):
             part = slice(offset, offset + limit)
             return log_walks.ids(segment, self._times, self._job_id, status, part)
         some = self._within(self._runs(status), segment).values_list("id", flat=True)

@@ -17,6 +17,7 @@ from django.db import connections
 
 from cronbell.runlog.log_counts import ALL_JOBS, ANY, EVER, WEEK, State, size_of
 from cronbell.runlog.log_tree import Part, Range, Times, Tree, nodes
+from cronbell.runlog.models import FINAL_VALUES
 from cronbell.runlog.prepared import read
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import rows_parameter
@@ -102,10 +103,11 @@ def by_status(parts: Sequence[Segment], since: int | None, until: int | None) ->
     """Return how many runs of each status segments have that began within their range of time."""
     numbers: dict[str, int] = {}
     blocks = [
-        block
+        [*block, status]
         for part in parts
         if part.certain and part.only is None
         for block in nodes(part.low, part.high)
+        for status in FINAL_VALUES
     ]
     found: list[tuple[str, int]] = []
     if blocks:
@@ -156,7 +158,8 @@ def seek(segment: Segment, status: str, offset: int) -> tuple[int, int]:
     high, counted, above = segment.high, 0, 0
     blocks = nodes(segment.low, segment.high)
     while blocks:
-        rows = read(connections[ALIAS], "blocks_summed", [rows_parameter(blocks), status])
+        asked = rows_parameter([[*block, status] for block in blocks])
+        rows = read(connections[ALIAS], "blocks_summed", [asked])
         blocks = []
         size = {level: size_of(level) for level, _, _ in rows}
         for level, number, runs in sorted(rows, key=lambda row: -(row[1] + 1) * size[row[0]]):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from django.db import connections
 
 from cronbell.runlog import log_counts
-from cronbell.runlog.log_counts import size_of
+from cronbell.runlog.log_counts import EVER, size_of
 from cronbell.runlog.prepared import read
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import rows_parameter
@@ -103,8 +103,8 @@ class Tree:
         opened = [(0, upto // size_of(top))]
         weeks: list[Part] = []
         for level in range(top, -1, -1):
-            wanted: list[list[int]] = [[level, first, last] for first, last in opened]
-            wanted += [[level, *_within(part.block), part.week] for part in weeks]
+            wanted = [[level, first, last, -EVER, EVER] for first, last in opened]
+            wanted += [[level, *_within(part.block), part.week, part.week] for part in weeks]
             if not wanted:
                 return
             blocks, astray = self._blocks(level, wanted, opened)

@@ -1,4 +1,4 @@
-"""Runs of a range of time, walked over between two ids: which, whose, and what became of them.
+"""Runs of a range of time, or of any, walked over between two ids: which, whose, and what became of them.
 
 Their texts are files, each of which one index answers: made by Django for each range of ids they
 took as long as all else about it. Of a status alone they are not prepared: whether PostgreSQL walks

@@ -314,7 +314,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'block of the log',
                 'verbose_name_plural': 'blocks of the log',
-                'constraints': [models.UniqueConstraint(fields=('level', 'block', 'status', 'week'), name='block_once')],
+                'constraints': [models.UniqueConstraint(fields=('level', 'status', 'block', 'week'), name='block_once')],
             },
         ),
         migrations.CreateModel(

@@ -10,7 +10,7 @@ SELECT
     CAST(rows.value ->> 7 AS BIGINT), CAST(rows.value ->> 8 AS BIGINT)
 FROM {rows}
 WHERE TRUE
-ON CONFLICT (level, block, status, week) DO UPDATE SET
+ON CONFLICT (level, status, block, week) DO UPDATE SET
     runs = runlog_logblock.runs + excluded.runs,
     oldest = CASE WHEN excluded.oldest < runlog_logblock.oldest
         THEN excluded.oldest ELSE runlog_logblock.oldest END,
