@@ -118,7 +118,7 @@ def _widen(blocks: _Blocks, key: tuple[int, int, str, int], more: Sequence[int])
 
 def size_of(level: int) -> int:
     """Return how many ids a block of a level has."""
-    return BLOCK * FANOUT**level
+    return int(BLOCK * FANOUT**level)
 
 
 def state() -> State:

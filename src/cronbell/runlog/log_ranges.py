@@ -186,7 +186,7 @@ def left() -> tuple[Found, ...]:
 
 def _left() -> list[tuple[Found, int]]:
     rows = read(connections[ALIAS], "runs_left", [])
-    return [(Found(*row, counted=False), at) for *row, at in rows]
+    return [(Found(pk, job_id, status, counted=False), at) for pk, job_id, status, at in rows]
 
 
 def _astray(parts: Sequence[Part]) -> Iterator[tuple[Found, int]]:
@@ -195,8 +195,9 @@ def _astray(parts: Sequence[Part]) -> Iterator[tuple[Found, int]]:
     looked_up = [
         [part.first, part.last, part.week * WEEK, part.week * WEEK + WEEK - 1] for part in parts
     ]
-    for *row, at in read(connections[ALIAS], "runs_astray", [rows_parameter(looked_up)]):
-        yield Found(*row, counted=True), at
+    rows = read(connections[ALIAS], "runs_astray", [rows_parameter(looked_up)])
+    for pk, job_id, status, at in rows:
+        yield Found(pk, job_id, status, counted=True), at
 
 
 def _joined(ranges: Iterable[Range]) -> list[Range]:

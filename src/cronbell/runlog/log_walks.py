@@ -1,4 +1,4 @@
-"""Runs of a range of time, or of any, walked over between two ids: which, whose, and what became of them.
+"""Runs of a range of time, or of any, walked over between two ids: which, whose, what they became.
 
 Their texts are files, each of which one index answers: made by Django for each range of ids they
 took as long as all else about it. Of a status alone they are not prepared: whether PostgreSQL walks
@@ -20,6 +20,15 @@ from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import fetch, rows_parameter
 from cronbell.states import Status, is_final
 
+# By whether a job is named, and a status; and how they are asked.
+WALKS = {
+    (False, False): ("runs_walked", read),
+    (False, True): ("runs_walked_of_status", fetch),
+    (True, False): ("runs_walked_of_job", read),
+    (True, True): ("runs_walked_of_job_and_status", read),
+}
+WALKS_FOR_JOBS = {False: ("jobs_walked", read), True: ("jobs_walked_of_status", fetch)}
+
 
 def walkable(status: Status | None) -> bool:
     """Say whether runs of a status can be walked over; those that go on are few and found else."""
@@ -38,14 +47,11 @@ def ids(
         status: of which status, one that is walkable; None for any.
         part: which of them, as of a list.
     """
-    name, values = "runs_walked", list[object]()
-    if job_id is not None:
-        name, values = f"{name}_of_job", [job_id]
-    if status is not None:
-        name = f"{name}_and_status" if values else f"{name}_of_status"
-        values.append(status.value)
-    values += [segment.low, segment.high, *asked, part.stop - part.start, part.start]
-    ask = read if job_id is not None or status is None else fetch
+    name, ask = WALKS[job_id is not None, status is not None]
+    of = [] if job_id is None else [job_id]
+    become = [] if status is None else [status.value]
+    span = [segment.low, segment.high, *asked]
+    values = [*of, *become, *span, part.stop - part.start, part.start]
     return [row[0] for row in ask(connections[ALIAS], name, values)]
 
 
@@ -60,9 +66,8 @@ def by_job(
         status: of which status, one that is walkable; None for any.
         most: how many are looked at.
     """
-    name, values, ask = "jobs_walked", list[object](), read
-    if status is not None:
-        name, values, ask = f"{name}_of_status", [status.value], fetch
+    name, ask = WALKS_FOR_JOBS[status is not None]
+    values = [] if status is None else [status.value]
     counts: Counter[int] = Counter()
     for segment in segments:
         left = most - counts.total()

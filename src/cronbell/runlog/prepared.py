@@ -36,6 +36,7 @@ class _Text(NamedTuple):
     name: str
     prepare: str
     execute: str
+    forget: str
 
 
 # The names that each connection to the server knows.
@@ -91,7 +92,7 @@ def asked(connection: BaseDatabaseWrapper, name: str, ask: Callable[[str], Answe
         known.discard(text.name)
         if _code(error) == CHANGED:
             with connection.cursor() as cursor:
-                cursor.execute(f"DEALLOCATE {text.name}")
+                cursor.execute(text.forget)
         return ask(plain)
 
 
@@ -117,4 +118,5 @@ def _text(name: str) -> _Text:
     own = f"cronbell_{name}_{sha256(plain.encode()).hexdigest()[:12]}"
     places = ", ".join(["%s"] * (next(numbers) - 1))
     values = f"({places})" if places else ""
-    return _Text(own, f"PREPARE {own} AS {numbered}", f"EXECUTE {own}{values}")
+    # Put together from a file and its name only.
+    return _Text(own, f"PREPARE {own} AS {numbered}", f"EXECUTE {own}{values}", f"DEALLOCATE {own}")
