@@ -240,6 +240,32 @@ def test_a_run_that_ends_after_its_block_was_counted_is_found_in_time(jobs, guar
     assert list(found) == ([late] if guarded else [])
 
 
+@pytest.mark.parametrize("guarded", [True, False])
+@pytest.mark.parametrize("by", ["page", "cursor"])
+def test_runs_that_are_counted_while_a_range_is_looked_at(jobs, by, guarded, monkeypatch):
+    """Neither missed nor taken twice: it is looked at again; looked at once they are."""
+    Run.objects.bulk_create(row(jobs[0], n, due=NOON + n * SECOND) for n in range(30))
+    roll(Roller())
+    Run.objects.bulk_create(row(jobs[0], n, due=NOON + n * SECOND) for n in range(30, 60))
+    if not guarded:
+        monkeypatch.setattr(Log, "_moved", lambda _log, _offset: False)
+    turns = []
+
+    def count_first(execute, sql, params, many, context):
+        if not turns and ("blocks_counted" in sql or "GROUP BY part.status" in sql):
+            turns.append(sql)
+            roll(Roller())
+        return execute(sql, params, many, context)
+
+    log = Log(LogFilter(since=NOON - HOUR))
+    newest = Run.objects.latest("id").pk
+    with connections[ALIAS].execute_wrapper(count_first):
+        page = log.page(1, 5) if by == "page" else log.before(newest + 1, 5)
+    assert turns
+    assert [run.pk for run in page.runs] == list(range(newest, newest - 5, -1))
+    assert (page.total.number == 60) is guarded
+
+
 @pytest.mark.parametrize("apart", [True, False])
 def test_runs_that_began_long_before_their_neighbours_split_no_range(jobs, apart, monkeypatch):
     """As in a backfill that was skipped; were weeks not apart, their blocks would be walked."""

@@ -75,28 +75,26 @@ class Log:
             page: 1-based, however deep.
             limit: rows per page.
         """
-        runs = whole_runs(self._page_ids(page, limit))
+        runs = whole_runs(self._page_ids((page - 1) * limit, limit))
         return LogPage(runs=runs, total=self.total, page=page, limit=limit)
 
     def before(self, cursor: int, limit: int) -> LogPage[Run]:
         """Return the runs that come after the one with id ``cursor`` in the list, however deep."""
-        runs = whole_runs(self._ids(0, limit, below=cursor))
+        runs = whole_runs(self._page_ids(0, limit, below=cursor))
         return LogPage(runs=runs, total=self.total, page=1, limit=limit)
 
     def listed(self, page: int, limit: int, cursor: int | None = None) -> LogPage[ListedRun]:
         """Return what a list shows of one page, or of the runs that come after a cursor."""
-        if cursor is None:
-            ids = self._page_ids(page, limit)
-        else:
-            ids, page = self._ids(0, limit, below=cursor), 1
+        page = page if cursor is None else 1
+        ids = self._page_ids((page - 1) * limit, limit, below=cursor)
         return LogPage(runs=listed_runs(ids), total=self.total, page=page, limit=limit)
 
-    def _page_ids(self, page: int, limit: int) -> Sequence[int]:
-        offset = (page - 1) * limit
+    def _page_ids(self, offset: int, limit: int, below: int | None = None) -> Sequence[int]:
         ids: Sequence[int] = []
         for _ in range(TRIES):
             total = self.total
-            ids = self._ids(offset, limit) if total.capped or offset < total.number else []
+            past = below is None and not total.capped and offset >= total.number
+            ids = [] if past else self._ids(offset, limit, below)
             if not self._moved(offset):
                 break
         return ids
