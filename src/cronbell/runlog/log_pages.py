@@ -12,21 +12,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import starmap
-from typing import NamedTuple
 
-from django.db import connections
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, F, QuerySet
 from django.db.models.functions import Coalesce
 from django.db.models.lookups import GreaterThanOrEqual, LessThan
 
 from cronbell.clock import to_micros
-from cronbell.runlog import log_counts, log_ranges, log_walks
+from cronbell.runlog import log_counts, log_ranges, log_search, log_walks
 from cronbell.runlog.log_counts import EVER
 from cronbell.runlog.log_ranges import Found, Segment
 from cronbell.runlog.log_rows import ListedRun, listed_runs, whole_runs
+from cronbell.runlog.log_search import Match
 from cronbell.runlog.log_tree import Times
-from cronbell.runlog.models import ACTIVE_VALUES, Job, Run
+from cronbell.runlog.models import ACTIVE_VALUES, Run
 from cronbell.runlog.queries import (
     COUNT_CAP,
     LogFilter,
@@ -35,8 +33,6 @@ from cronbell.runlog.queries import (
     job_id,
     storable,
 )
-from cronbell.runlog.router import ALIAS
-from cronbell.runlog.statements import fetch
 from cronbell.states import Status, is_final
 
 SEARCH_WINDOW, SEARCH_WINDOW_OF_JOB = 20_000, 10_000
@@ -48,12 +44,6 @@ WALKED, WALKED_OF_TIME = 12_288, 1_024
 # How often pages are read again when what is counted changed meanwhile.
 TRIES = 5
 _LONGEST_ID = 18  # digits that always fit a 64-bit integer
-
-
-class _Match(NamedTuple):
-    id: int
-    status: str
-    job_id: int
 
 
 class Log:
@@ -403,20 +393,20 @@ class Log:
             number < SEARCH_WINDOW and runs.order_by().values("id")[: number + 1].count() > number
         )
 
-    def _matches(self, status: Status | None) -> list[_Match]:
+    def _matches(self, status: Status | None) -> list[Match]:
         """Return what a search finds, newest first, among the newest runs only."""
-        kept: dict[Status | None, list[_Match]] = self.__dict__.setdefault("_found", {})
+        kept: dict[Status | None, list[Match]] = self.__dict__.setdefault("_found", {})
         if status not in kept:
             kept[status] = self._search(status, self.search_window)
         return kept[status]
 
-    def _search(self, status: Status | None, room: int) -> list[_Match]:
+    def _search(self, status: Status | None, room: int) -> list[Match]:
         if self._nothing:
             return []
         text = self.wanted.text
-        found: list[_Match] = []
+        found: list[Match] = []
         for runs, segment in self._walk(status):
-            found += self._hits(runs, segment, status, room)
+            found += log_search.hits(runs, segment, text, room, job_id=self._job_id, status=status)
             window = runs.values("id")[:room]
             room -= window.count() if len(self._segments) > 1 else 0
             if room <= 0:
@@ -424,33 +414,10 @@ class Log:
         number = text.removeprefix("#")
         if number.isascii() and number.isdigit() and len(number) <= _LONGEST_ID:
             # A number is looked up, however old its run is.
-            named_run = self._of_time(self._runs(status).filter(id=int(number)))
-            found += (_Match(*row) for row in named_run.values_list(*_MATCH))
+            named = self._of_time(self._runs(status).filter(id=int(number)))
+            found += log_search.matches(named)
             found = sorted({match.id: match for match in found}.values(), key=lambda m: -m.id)
         return found
-
-    def _hits(
-        self, runs: QuerySet[Run], segment: Segment, status: Status | None, room: int
-    ) -> Iterator[_Match]:
-        text, job_id = self.wanted.text, self._job_id
-        named = Job.objects.filter(name__icontains=text).values("id")
-        plain = segment.certain and segment.only is None and not segment.out
-        rows: Iterable[tuple[int, str, int]]
-        if job_id is not None and status is not None and is_final(status) and plain:
-            connection = connections[ALIAS]
-            pattern = f"%{connection.ops.prep_for_like_query(text)}%"
-            of, ids = [job_id, status.value], [segment.low, segment.high]
-            meant = named.filter(id=job_id).exists()
-            parameters = [*of, segment.high, *of, *ids, room, pattern, meant]
-            rows = fetch(connection, "search_ended", parameters)
-        else:
-            window = runs.values("id")[:room]
-            hits = Run.objects.filter(Q(details__icontains=text) | Q(job__in=named), id__in=window)
-            rows = hits.order_by("-id").values_list(*_MATCH)
-        return starmap(_Match, rows)
-
-
-_MATCH = ("id", "status", "job_id")
 
 
 def log_page(
