@@ -53,8 +53,8 @@ def hits(
     whole = segment.certain and segment.only is None
     ids: list[Any] = [segment.low, segment.high]
     rows: Iterable[tuple[int, str, int]]
-    # Both texts find the bound of the ids first: looked up by its number each run took twice as long.
-    # They are not prepared: the pattern would be put in capitals anew for each run.
+    # Both texts find the bound of the ids first: looked up one by one, runs took twice as long. Nor
+    # are they prepared: the pattern would be put in capitals anew for each run.
     if whole and job_id is None and status is None:
         out = {run.id for run in segment.out}
         parameters = [segment.high, *ids, room + len(out), pattern, pattern]
