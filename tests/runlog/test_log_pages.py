@@ -244,9 +244,13 @@ def test_a_run_that_ends_after_its_block_was_counted_is_found_in_time(jobs, guar
 @pytest.mark.parametrize("by", ["page", "cursor"])
 def test_runs_that_are_counted_while_a_range_is_looked_at(jobs, by, guarded, monkeypatch):
     """Neither missed nor taken twice: it is looked at again; looked at once they are."""
-    Run.objects.bulk_create(row(jobs[0], n, due=NOON + n * SECOND) for n in range(30))
+    runs = [row(jobs[0], n, due=NOON + n * SECOND) for n in range(60)]
+    runs[0].save()
+    # So many that the last of them is within a block, which then grows.
+    counted = 20 + (3 - 20 - runs[0].pk) % log_counts.BLOCK
+    Run.objects.bulk_create(runs[1 : counted + 1])
     roll(Roller())
-    Run.objects.bulk_create(row(jobs[0], n, due=NOON + n * SECOND) for n in range(30, 60))
+    Run.objects.bulk_create(runs[counted + 1 :])
     if not guarded:
         monkeypatch.setattr(Log, "_moved", lambda _log, _offset: False)
     turns = []

@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from cronbell.runlog.log_ranges import Segment
 from cronbell.runlog.models import Job, Run
 from cronbell.runlog.router import ALIAS
-from cronbell.runlog.statements import fetch
+from cronbell.runlog.statements import fetch, rows_parameter
 from cronbell.states import Status, is_final
 
 
@@ -57,7 +57,8 @@ def hits(
     # are they prepared: the pattern would be put in capitals anew for each run.
     if whole and job_id is None and status is None:
         out = {run.id for run in segment.out}
-        parameters = [segment.high, *ids, room + len(out), pattern, pattern]
+        not_meant = rows_parameter([[number] for number in out])
+        parameters = [segment.high, *ids, not_meant, room, pattern, pattern]
         rows = fetch(connection, "search_all", parameters)
         return [Match(*row) for row in rows if row[0] not in out]
     if whole and not segment.out and job_id is not None and status is not None and is_final(status):
