@@ -15,7 +15,7 @@ from tests.runlog.conftest import NOON, SECOND, roll, row
 
 from cronbell.clock import to_micros
 from cronbell.config.retention import Retention
-from cronbell.runlog import log_counts, log_pages, log_ranges, rollups
+from cronbell.runlog import log_counts, log_pages, log_ranges, log_tree, rollups
 from cronbell.runlog.log_count_tables import LogBlock, LogCount
 from cronbell.runlog.log_pages import Log
 from cronbell.runlog.models import Job, RollupCursor, RollupLeft, Run
@@ -36,12 +36,16 @@ KINDS = ["schedule", "run_now", "rerun", "backfill", "call"]
 def _small(monkeypatch):
     """Make everything small, so that two hundred runs are many blocks, segments and steps."""
     monkeypatch.setattr(log_counts, "BLOCK", 8)
+    monkeypatch.setattr(log_counts, "FANOUT", 3)
     monkeypatch.setattr(log_counts, "WEEK", 40 * 60 * 1_000_000)
     monkeypatch.setattr(log_ranges, "WEEK", log_counts.WEEK)
-    monkeypatch.setattr(log_ranges, "LOOKED_UP", 30)
-    monkeypatch.setattr(log_ranges, "LOOKED_UP_IN_BLOCK", 4)
+    monkeypatch.setattr(log_tree, "LOOKED_UP", 60)
+    monkeypatch.setattr(log_tree, "LOOKED_UP_IN_BLOCK", 6)
+    monkeypatch.setattr(log_tree, "OPENING", 2)
+    monkeypatch.setattr(log_tree, "OPENED", 6)
     monkeypatch.setattr(log_ranges, "SEGMENTS", 4)
     monkeypatch.setattr(log_pages, "WALKED", 10)
+    monkeypatch.setattr(log_pages, "WALKED_OF_TIME", 3)
     monkeypatch.setattr(rollups, "CHUNK", 7)
 
 
@@ -145,11 +149,13 @@ def check_counts() -> None:
     blocks: dict = {}
     for run in counted:
         week = to_micros(began(run)) // log_counts.WEEK
-        place = run.pk // log_counts.BLOCK
-        blocks.setdefault((run.status, place, week), []).append(run)
-        blocks.setdefault((log_counts.ANY, place, week), []).append(run)
-        blocks.setdefault((run.status, log_counts.EVERYWHERE, week), []).append(run)
-    known = {(each.status, each.block, each.week): each for each in LogBlock.objects.all()}
+        for level in range(log_counts.LEVELS):
+            place = run.pk // log_counts.size_of(level)
+            blocks.setdefault((level, place, run.status, week), []).append(run)
+            blocks.setdefault((level, place, log_counts.ANY, week), []).append(run)
+    known = {
+        (each.level, each.block, each.status, each.week): each for each in LogBlock.objects.all()
+    }
     assert known.keys() == blocks.keys()
     for key, runs in blocks.items():
         times, numbers = [began(run) for run in runs], [run.pk for run in runs]
@@ -234,6 +240,36 @@ def test_a_run_that_ends_after_its_block_was_counted_is_found_in_time(jobs, guar
     assert list(found) == ([late] if guarded else [])
 
 
+@pytest.mark.parametrize("guarded", [True, False])
+@pytest.mark.parametrize("by", ["page", "cursor"])
+def test_runs_that_are_counted_while_a_range_is_looked_at(jobs, by, guarded, monkeypatch):
+    """Neither missed nor taken twice: it is looked at again; looked at once they are."""
+    runs = [row(jobs[0], n, due=NOON + n * SECOND) for n in range(60)]
+    runs[0].save()
+    # So many that the last of them is within a block, which then grows.
+    counted = 20 + (3 - 20 - runs[0].pk) % log_counts.BLOCK
+    Run.objects.bulk_create(runs[1 : counted + 1])
+    roll(Roller())
+    Run.objects.bulk_create(runs[counted + 1 :])
+    if not guarded:
+        monkeypatch.setattr(Log, "_moved", lambda _log, _offset: False)
+    turns = []
+
+    def count_first(execute, sql, params, many, context):
+        if not turns and ("blocks_counted" in sql or "GROUP BY part.status" in sql):
+            turns.append(sql)
+            roll(Roller())
+        return execute(sql, params, many, context)
+
+    log = Log(LogFilter(since=NOON - HOUR))
+    newest = Run.objects.latest("id").pk
+    with connections[ALIAS].execute_wrapper(count_first):
+        page = log.page(1, 5) if by == "page" else log.before(newest + 1, 5)
+    assert turns
+    assert [run.pk for run in page.runs] == list(range(newest, newest - 5, -1))
+    assert (page.total.number == 60) is guarded
+
+
 @pytest.mark.parametrize("apart", [True, False])
 def test_runs_that_began_long_before_their_neighbours_split_no_range(jobs, apart, monkeypatch):
     """As in a backfill that was skipped; were weeks not apart, their blocks would be walked."""
@@ -248,7 +284,7 @@ def test_runs_that_began_long_before_their_neighbours_split_no_range(jobs, apart
     roll(Roller())
     log = Log(LogFilter(since=NOON - HOUR))
     assert log.page(1, 200).runs == list(reversed([r for r in runs if r.started_at is not None]))
-    _, *ranges = log._segments(None)
+    _, *ranges = log._segments
     walked = [segment for segment in ranges if not segment.certain]
     assert (len(ranges), len(ranges[0].out), bool(walked)) == (
         (1, 3, False) if apart else (4, 0, True)
@@ -257,7 +293,7 @@ def test_runs_that_began_long_before_their_neighbours_split_no_range(jobs, apart
     assert [run.pk for run in before.page(1, 200).runs] == [
         runs[number].pk for number in (110, 70, 30)
     ]
-    only = [segment.only for segment in before._segments(None)[1:]]
+    only = [segment.only for segment in before._segments[1:]]
     assert [len(each) for each in only if each is not None] == ([3] if apart else [])
 
 
@@ -293,6 +329,8 @@ def plans(statements: list[str]) -> list[str]:
             # A few rows are always quicker read whole; told not to, it scans only what it must.
             cursor.execute("SET enable_seqscan = off")
             cursor.execute("SET enable_bitmapscan = off")
+            # Of what is prepared: made anew under these rules.
+            cursor.execute("DISCARD PLANS")
         for sql in statements:
             words = "EXPLAIN " if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN "
             cursor.execute(words + sql)
@@ -300,6 +338,7 @@ def plans(statements: list[str]) -> list[str]:
         if connection.vendor == "postgresql":
             cursor.execute("RESET enable_seqscan")
             cursor.execute("RESET enable_bitmapscan")
+            cursor.execute("DISCARD PLANS")
     return found
 
 
@@ -324,7 +363,7 @@ def test_every_filter_walks_an_index(jobs, name):
         assert log.statuses
         log.jobs([job.pk for job in jobs])
     asked = [query["sql"] for query in queried.captured_queries]
-    asked = [sql for sql in asked if sql.lstrip().startswith(("SELECT", "WITH"))]
+    asked = [sql for sql in asked if sql.lstrip().startswith(("SELECT", "WITH", "EXECUTE"))]
     assert len(asked) > 3
     # With two upper bounds SQLite may begin at the higher and go over all that is between.
     assert not [sql for sql in asked if re.search(r'"id" <= .*"id" < ', sql)]

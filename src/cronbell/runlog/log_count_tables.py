@@ -30,12 +30,13 @@ class LogCount(models.Model):
 
 
 class LogBlock(models.Model):
-    """Runs among some thousand neighbouring ids that began in one week; see ``log_counts``."""
+    """Runs among neighbouring ids that began in one week; see ``log_counts``."""
 
+    # How many neighbouring ids: 0 the fewest, each level so many blocks of the one before.
+    level = models.SmallIntegerField()
+    block = models.BigIntegerField()
     # Empty: of any status.
     status = models.CharField(max_length=16)
-    # -1: in any block.
-    block = models.BigIntegerField()
     # Weeks since 1970. Runs that began long before or after their neighbours have their own row.
     week = models.BigIntegerField()
     runs = models.BigIntegerField()
@@ -50,12 +51,8 @@ class LogBlock(models.Model):
         verbose_name = _("block of the log")
         verbose_name_plural = _("blocks of the log")
         constraints = [
-            models.UniqueConstraint(fields=["status", "block", "week"], name="block_once"),
-        ]
-        indexes = [
-            models.Index(fields=["block"], name="block_by_number"),
-            models.Index(fields=["week"], name="block_by_week"),
+            models.UniqueConstraint(fields=["level", "status", "block", "week"], name="block_once"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.block} {self.week} {self.status} {self.runs}"
+        return f"{self.level} {self.block} {self.week} {self.status} {self.runs}"

@@ -2,10 +2,11 @@
 
 Two small tables. Totals by job and status (job 0: all jobs together) give exact numbers at once.
 Blocks of ``BLOCK`` ids say for each status and week how many runs of it began then, between which
-instants and ids; so a page by number is found without walking to it, and a range of time is a few
-ranges of ids (``log_ranges``). A run that began long before its neighbours, as in a backfill that
-was skipped, is a row of its own there, which knows its id. Neither is an index of the runs:
-recording and ending a run costs nothing more.
+instants and ids; so do blocks of ``FANOUT`` blocks, and of ``FANOUT`` of those. So a page by number
+is found without walking to it, and a range of time is a few ranges of ids (``log_ranges``), with a
+look at a few dozen blocks of each level however long the log is. A run that began long before its
+neighbours, as in a backfill that was skipped, is a row of its own there, which knows its id.
+Neither is an index of the runs: recording and ending a run costs nothing more.
 
 What is not counted yet are the runs after the roll-ups' cursor and those it left: readers add them.
 """
@@ -20,10 +21,14 @@ from typing import NamedTuple
 from django.db import connections
 
 from cronbell.runlog.log_count_tables import LogBlock
+from cronbell.runlog.prepared import read
 from cronbell.runlog.router import ALIAS
-from cronbell.runlog.statements import execute, fetch, rows_parameter
+from cronbell.runlog.statements import execute, rows_parameter
 
-BLOCK = 2_048
+BLOCK = 512
+# Of a level's blocks so many are one of the next.
+FANOUT = 32
+LEVELS = 3
 # With more than so many runs not counted yet, adding them would take longer than a page may.
 UNCOUNTED_MOST = 5_000
 # Microseconds; a block's runs that began in different ones are counted apart.
@@ -31,7 +36,6 @@ WEEK = 7 * 86_400 * 1_000_000
 EVER = 1 << 62
 ALL_JOBS = 0
 ANY = ""
-EVERYWHERE = -1
 
 
 class Counted(NamedTuple):
@@ -72,53 +76,66 @@ def count(runs: Iterable[Counted], sign: int = 1) -> None:
     rows are changed in one order.
     """
     totals: Counter[tuple[int, str]] = Counter()
-    blocks: dict[tuple[str, int, int], list[int]] = {}
+    lowest: _Blocks = {}
     for run in runs:
         totals[run.job_id, run.status] += sign
         totals[ALL_JOBS, run.status] += sign
-        week, number = run.at // WEEK, run.id // BLOCK
-        for status, place in ((run.status, number), (ANY, number), (run.status, EVERYWHERE)):
-            fresh = [0, run.at, run.at, run.id, run.id]
-            block = blocks.setdefault((status, place, week), fresh)
-            block[0] += sign
-            block[1], block[2] = min(block[1], run.at), max(block[2], run.at)
-            block[3], block[4] = min(block[3], run.id), max(block[4], run.id)
+        _widen(lowest, (0, run.id // BLOCK, run.status, run.at // WEEK),
+               [sign, run.at, run.at, run.id, run.id])  # fmt: skip
     if not totals:
         return
+    blocks: _Blocks = {}
+    for (_, number, status, week), block in lowest.items():
+        for level in range(LEVELS):
+            for each in (status, ANY):
+                _widen(blocks, (level, number // FANOUT**level, each, week), block)
     connection = connections[ALIAS]
     of_jobs = [(*key, number) for key, number in sorted(totals.items())]
     of_blocks = [(*key, *block) for key, block in sorted(blocks.items())]
     execute(connection, "add_log_counts", [rows_parameter(of_jobs)])
     execute(connection, "count_blocks", [rows_parameter(of_blocks)])
     if sign < 0:
-        statuses, numbers = {key[0] for key in blocks}, {key[1] for key in blocks}
-        LogBlock.objects.filter(status__in=statuses, block__in=numbers, runs=0).delete()
+        for level in range(LEVELS):
+            numbers = {key[1] for key in blocks if key[0] == level}
+            statuses = {key[2] for key in blocks}
+            known = LogBlock.objects.filter(level=level, status__in=statuses, block__in=numbers)
+            known.filter(runs=0).delete()
+
+
+# By level, block, status and week: how many, oldest, newest, first id, last id.
+_Blocks = dict[tuple[int, int, str, int], list[int]]
+
+
+def _widen(blocks: _Blocks, key: tuple[int, int, str, int], more: Sequence[int]) -> None:
+    block = blocks.get(key)
+    if block is None:
+        blocks[key] = list(more)
+        return
+    block[0] += more[0]
+    block[1], block[2] = min(block[1], more[1]), max(block[2], more[2])
+    block[3], block[4] = min(block[3], more[3]), max(block[4], more[4])
+
+
+def size_of(level: int) -> int:
+    """Return how many ids a block of a level has."""
+    return int(BLOCK * FANOUT**level)
 
 
 def state() -> State:
     """Return how far runs are counted."""
-    return State(*fetch(connections[ALIAS], "counts_state", [UNCOUNTED_MOST + 1])[0])
+    return State(*read(connections[ALIAS], "counts_state", [UNCOUNTED_MOST + 1])[0])
 
 
 def by_status(job_id: int | None, known: State) -> dict[str, int]:
     """Return how many runs there are of each status, exactly; of one job or of all."""
     connection = connections[ALIAS]
     if job_id is None:
-        return dict(fetch(connection, "counts_of_log", [known.upto]))
-    return dict(fetch(connection, "counts_of_job", [job_id, job_id, known.upto, job_id]))
+        return dict(read(connection, "counts_of_log", [known.upto]))
+    return dict(read(connection, "counts_of_job", [job_id, job_id, known.upto, job_id]))
 
 
 def by_job(job_ids: Sequence[int], status: str, known: State) -> dict[int, int]:
     """Return how many runs of a status (empty: of any) these jobs have, exactly."""
     jobs = rows_parameter([[each] for each in job_ids])
     parameters = [jobs, known.upto, *[status] * 6]
-    return dict(fetch(connections[ALIAS], "counts_by_job", parameters))
-
-
-def by_status_of_time(since: int | None, until: int | None, known: State) -> dict[str, int]:
-    """Return how many runs of each status began within a range of time, exactly."""
-    times = [-EVER if since is None else since, EVER if until is None else until]
-    weeks = [at // WEEK for at in times]
-    parameters = [*weeks, *times * 3, WEEK, WEEK, WEEK, known.upto, *weeks, *weeks, *times,
-                  known.upto, *times * 2]  # fmt: skip
-    return dict(fetch(connections[ALIAS], "blocks_of_time", parameters))
+    return dict(read(connections[ALIAS], "counts_by_job", parameters))

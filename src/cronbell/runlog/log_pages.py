@@ -12,46 +12,38 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import starmap
-from typing import NamedTuple
 
-from django.db import connections
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, F, QuerySet
 from django.db.models.functions import Coalesce
 from django.db.models.lookups import GreaterThanOrEqual, LessThan
 
 from cronbell.clock import to_micros
-from cronbell.runlog import log_counts, log_ranges
-from cronbell.runlog.log_counts import BLOCK, EVER
+from cronbell.runlog import log_counts, log_ranges, log_search, log_walks
+from cronbell.runlog.log_counts import EVER
 from cronbell.runlog.log_ranges import Found, Segment
 from cronbell.runlog.log_rows import ListedRun, listed_runs, whole_runs
-from cronbell.runlog.models import ACTIVE_VALUES, FINAL_VALUES, Job, Run
+from cronbell.runlog.log_search import Match
+from cronbell.runlog.log_tree import Times
+from cronbell.runlog.models import ACTIVE_VALUES, Run
 from cronbell.runlog.queries import (
     COUNT_CAP,
-    LONGEST_NAME,
     LogFilter,
     LogPage,
     Tally,
+    job_id,
     storable,
 )
-from cronbell.runlog.router import ALIAS
-from cronbell.runlog.statements import fetch, rows_parameter
 from cronbell.states import Status, is_final
 
 SEARCH_WINDOW, SEARCH_WINDOW_OF_JOB = 20_000, 10_000
 # Where runs of a range of time, or of a search, are told apart by job: among so many of the newest.
 JOBS_WINDOW = 2_000
-# Further down than this a page is looked for in the blocks instead of being walked to.
-WALKED = 6 * BLOCK
+# Further down than this a page is looked for in the blocks instead of being walked to: by an index
+# alone, or by looking at runs.
+WALKED, WALKED_OF_TIME = 12_288, 1_024
 # How often pages are read again when what is counted changed meanwhile.
 TRIES = 5
 _LONGEST_ID = 18  # digits that always fit a 64-bit integer
-
-
-class _Match(NamedTuple):
-    id: int
-    status: str
-    job_id: int
 
 
 class Log:
@@ -73,28 +65,26 @@ class Log:
             page: 1-based, however deep.
             limit: rows per page.
         """
-        runs = whole_runs(self._page_ids(page, limit))
+        runs = whole_runs(self._page_ids((page - 1) * limit, limit))
         return LogPage(runs=runs, total=self.total, page=page, limit=limit)
 
     def before(self, cursor: int, limit: int) -> LogPage[Run]:
         """Return the runs that come after the one with id ``cursor`` in the list, however deep."""
-        runs = whole_runs(self._ids(0, limit, below=cursor))
+        runs = whole_runs(self._page_ids(0, limit, below=cursor))
         return LogPage(runs=runs, total=self.total, page=1, limit=limit)
 
     def listed(self, page: int, limit: int, cursor: int | None = None) -> LogPage[ListedRun]:
         """Return what a list shows of one page, or of the runs that come after a cursor."""
-        if cursor is None:
-            ids = self._page_ids(page, limit)
-        else:
-            ids, page = self._ids(0, limit, below=cursor), 1
+        page = page if cursor is None else 1
+        ids = self._page_ids((page - 1) * limit, limit, below=cursor)
         return LogPage(runs=listed_runs(ids), total=self.total, page=page, limit=limit)
 
-    def _page_ids(self, page: int, limit: int) -> Sequence[int]:
-        offset = (page - 1) * limit
+    def _page_ids(self, offset: int, limit: int, below: int | None = None) -> Sequence[int]:
         ids: Sequence[int] = []
         for _ in range(TRIES):
             total = self.total
-            ids = self._ids(offset, limit) if total.capped or offset < total.number else []
+            past = below is None and not total.capped and offset >= total.number
+            ids = [] if past else self._ids(offset, limit, below)
             if not self._moved(offset):
                 break
         return ids
@@ -134,13 +124,16 @@ class Log:
             whole = Log(LogFilter(status=wanted.status, since=wanted.since, until=wanted.until,
                                   text=wanted.text), cap=self.cap)  # fmt: skip
             # A range of time is where it is, whatever the job.
-            shared = ("_state", "_ranges")
+            shared = ("_state", "_segments")
             whole.__dict__ |= {
                 name: self.__dict__[name] for name in shared if name in self.__dict__
             }
         if wanted.text:
             return self._jobs_found(whole)
-        counts: Counter[int] = Counter()
+        if log_walks.walkable(wanted.status):
+            counts = log_walks.by_job(whole._segments, whole._times, wanted.status, JOBS_WINDOW + 1)
+            return dict(counts), counts.total() > JOBS_WINDOW
+        counts = Counter()
         for runs, _ in whole._walk(wanted.status):
             left = JOBS_WINDOW + 1 - counts.total()
             counts.update(runs.values_list("job_id", flat=True)[:left])
@@ -156,10 +149,7 @@ class Log:
 
     @cached_property
     def _job_id(self) -> int | None:
-        name = self.wanted.job_name
-        if not name or len(name) > LONGEST_NAME or not storable(name):
-            return None
-        return Job.objects.filter(name=name).values_list("id", flat=True).first()
+        return job_id(self.wanted.job_name)
 
     @property
     def _nothing(self) -> bool:
@@ -172,25 +162,24 @@ class Log:
         return (None if since is None else to_micros(since),
                 None if until is None else to_micros(until))  # fmt: skip
 
+    @property
+    def _times(self) -> Times:
+        return log_ranges.times(*self._instants)
+
     def _moved(self, offset: int) -> bool:
         """Say whether blocks were used and have changed meanwhile; forget what was read then."""
         if not self._timed and offset <= WALKED:
             return False
         if log_counts.state().version == self._state.version:
             return False
-        for name in ("_state", "_ranges", "statuses", "total"):
+        for name in ("_state", "_segments", "statuses", "total"):
             self.__dict__.pop(name, None)
         return True
 
-    def _segments(self, status: Status | None) -> Sequence[Segment]:
-        kept: dict[Status | None, Sequence[Segment]] = self.__dict__.setdefault("_ranges", {})
-        if status not in kept:
-            kept[status] = self._segments_of(status.value if status else log_counts.ANY)
-        return kept[status]
-
-    def _segments_of(self, status: str) -> Sequence[Segment]:
+    @cached_property
+    def _segments(self) -> Sequence[Segment]:
         if self._timed:
-            return log_ranges.segments(*self._instants, status, self._state)
+            return log_ranges.segments(*self._instants, self._state)
         return [Segment(1, EVER, certain=True)]
 
     def _deep(self) -> Sequence[Segment]:
@@ -244,7 +233,7 @@ class Log:
 
     def _walk(self, status: Status | None) -> Iterator[tuple[QuerySet[Run], Segment]]:
         runs = self._runs(status)
-        for segment in self._segments(status):
+        for segment in self._segments:
             yield self._within(runs, segment), segment
 
     def _ids(self, offset: int, limit: int, below: int | None = None) -> list[int]:
@@ -258,7 +247,7 @@ class Log:
         if self._from_the_end(offset):
             return self._ids_upwards(offset, limit)
         ids: list[int] = []
-        segments = self._segments(status)
+        segments = self._segments
         if offset > WALKED and not self._timed and self._job_id is None and self._state.near:
             segments = self._deep()
         for segment in segments:
@@ -282,12 +271,15 @@ class Log:
 
     def _ids_in(self, segment: Segment, offset: int, limit: int) -> Sequence[int]:
         status = self.wanted.status
-        if offset > WALKED and self._in_blocks(segment):
+        if offset > (WALKED_OF_TIME if self._timed else WALKED) and self._in_blocks(segment):
             if not self._timed:
                 segment = replace(segment, plus=log_ranges.left())
             value = status.value if status else log_counts.ANY
-            high, above = log_ranges.seek(segment, *self._instants, value, offset)
+            high, above = log_ranges.seek(segment, value, offset)
             segment, offset = segment.below(high + 1), offset - above
+        if offset <= WALKED_OF_TIME and log_walks.walkable(status):
+            part = slice(offset, offset + limit)
+            return log_walks.ids(segment, self._times, self._job_id, status, part)
         some = self._within(self._runs(status), segment).values_list("id", flat=True)
         return list(some[offset : offset + limit])
 
@@ -299,7 +291,7 @@ class Log:
     def _above(self, segment: Segment, most: int) -> int:
         """Return how many runs a segment has, at most ``most``: those above the next segment's."""
         if self._in_blocks(segment) and self._timed:
-            counted = log_ranges.counted_in(segment, *self._instants)
+            counted = log_ranges.by_status([segment], *self._instants)
             status = self.wanted.status
             return min(most, counted.get(status, 0) if status else sum(counted.values()))
         runs = self._within(self._runs(self.wanted.status), segment)
@@ -323,20 +315,22 @@ class Log:
 
     def _statuses_timed(self) -> Mapping[Status, Tally]:
         """Count a range of time: from the blocks, else by looking at no more runs than the cap."""
-        if self._job_id is None and self._state.near:
-            since, until = self._instants
-            return _tallies(log_counts.by_status_of_time(since, until, self._state))
+        job_id = self._job_id
+        if job_id is None and self._state.near:
+            return _tallies(log_ranges.by_status(self._segments, *self._instants))
         numbers: Counter[str] = Counter()
-        more = False
-        for runs, segment in self._walk(None):
-            if segment.certain and segment.only is None and self._job_id is not None:
-                numbers.update(self._by_status_of_job(segment))
-                continue
-            some = runs.values("id")[: self.cap + 1]
-            kept = Run.objects.filter(id__in=some).order_by().values_list("status")
-            pairs = dict(kept.annotate(n=Count("id")))
-            more |= sum(pairs.values()) > self.cap
-            numbers.update(pairs)
+        more, together = False, job_id is not None and self._walked_over <= WALKED
+        if job_id is not None and together:
+            numbers.update(log_ranges.walked(self._segments, *self._instants, job_id))
+        for segment in self._segments:
+            if segment.certain and job_id is not None:
+                numbers.update(log_walks.by_status_of_job(segment, job_id, self.cap + 1))
+            elif not together:
+                some = self._within(self._runs(None), segment).values("id")[: self.cap + 1]
+                kept = Run.objects.filter(id__in=some).order_by().values_list("status")
+                pairs = dict(kept.annotate(n=Count("id")))
+                more |= sum(pairs.values()) > self.cap
+                numbers.update(pairs)
         counts = _tallies(numbers, self.cap)
         if not more:
             return counts
@@ -345,6 +339,12 @@ class Log:
         status = self.wanted.status
         return counts if status is None else {**counts, status: self._of_status(status)}
 
+    @property
+    def _walked_over(self) -> int:
+        """How many runs are walked over where it is not known whether they are of the range."""
+        newest = self._state.newest
+        return sum(min(s.high, newest) - s.low + 1 for s in self._segments if not s.certain)
+
     def _of_status(self, status: Status) -> Tally:
         number = 0
         for runs, _ in self._walk(status):
@@ -352,19 +352,6 @@ class Log:
             if number > self.cap:
                 return Tally(self.cap, capped=True)
         return Tally(number)
-
-    def _by_status_of_job(self, segment: Segment) -> Counter[str]:
-        """Count by index alone; what is in the segment and not of the time is taken away."""
-        job_id = self._job_id
-        out = Counter(run.status for run in segment.out if run.job_id == job_id)
-        most = self.cap + 1 + out.total()
-        statuses = rows_parameter([[value] for value in FINAL_VALUES])
-        parameters = [job_id, segment.low, segment.high, most, statuses]
-        numbers = Counter(dict(fetch(connections[ALIAS], "count_of_job", parameters)))
-        numbers.subtract({status: n for status, n in out.items() if status in FINAL_VALUES})
-        going = [run for run in segment.plus if run.status in ACTIVE_VALUES]
-        numbers.update(run.status for run in going if run.job_id == job_id)
-        return numbers
 
     def _statuses_found(self) -> Mapping[Status, Tally]:
         status = self.wanted.status
@@ -406,54 +393,31 @@ class Log:
             number < SEARCH_WINDOW and runs.order_by().values("id")[: number + 1].count() > number
         )
 
-    def _matches(self, status: Status | None) -> list[_Match]:
+    def _matches(self, status: Status | None) -> list[Match]:
         """Return what a search finds, newest first, among the newest runs only."""
-        kept: dict[Status | None, list[_Match]] = self.__dict__.setdefault("_found", {})
+        kept: dict[Status | None, list[Match]] = self.__dict__.setdefault("_found", {})
         if status not in kept:
             kept[status] = self._search(status, self.search_window)
         return kept[status]
 
-    def _search(self, status: Status | None, room: int) -> list[_Match]:
+    def _search(self, status: Status | None, room: int) -> list[Match]:
         if self._nothing:
             return []
         text = self.wanted.text
-        found: list[_Match] = []
+        found: list[Match] = []
         for runs, segment in self._walk(status):
-            found += self._hits(runs, segment, status, room)
+            found += log_search.hits(runs, segment, text, room, job_id=self._job_id, status=status)
             window = runs.values("id")[:room]
-            room -= window.count() if len(self._segments(status)) > 1 else 0
+            room -= window.count() if len(self._segments) > 1 else 0
             if room <= 0:
                 break
         number = text.removeprefix("#")
         if number.isascii() and number.isdigit() and len(number) <= _LONGEST_ID:
             # A number is looked up, however old its run is.
-            named_run = self._of_time(self._runs(status).filter(id=int(number)))
-            found += (_Match(*row) for row in named_run.values_list(*_MATCH))
+            named = self._of_time(self._runs(status).filter(id=int(number)))
+            found += log_search.matches(named)
             found = sorted({match.id: match for match in found}.values(), key=lambda m: -m.id)
         return found
-
-    def _hits(
-        self, runs: QuerySet[Run], segment: Segment, status: Status | None, room: int
-    ) -> Iterator[_Match]:
-        text, job_id = self.wanted.text, self._job_id
-        named = Job.objects.filter(name__icontains=text).values("id")
-        plain = segment.certain and segment.only is None and not segment.out
-        rows: Iterable[tuple[int, str, int]]
-        if job_id is not None and status is not None and is_final(status) and plain:
-            connection = connections[ALIAS]
-            pattern = f"%{connection.ops.prep_for_like_query(text)}%"
-            of, ids = [job_id, status.value], [segment.low, segment.high]
-            meant = named.filter(id=job_id).exists()
-            parameters = [*of, segment.high, *of, *ids, room, pattern, meant]
-            rows = fetch(connection, "search_ended", parameters)
-        else:
-            window = runs.values("id")[:room]
-            hits = Run.objects.filter(Q(details__icontains=text) | Q(job__in=named), id__in=window)
-            rows = hits.order_by("-id").values_list(*_MATCH)
-        return starmap(_Match, rows)
-
-
-_MATCH = ("id", "status", "job_id")
 
 
 def log_page(

@@ -12,8 +12,9 @@ from django.db import connections
 
 from cronbell.clock import from_micros
 from cronbell.runlog.models import Run
+from cronbell.runlog.prepared import read
 from cronbell.runlog.router import ALIAS
-from cronbell.runlog.statements import fetch, rows_parameter
+from cronbell.runlog.statements import rows_parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def listed_runs(ids: Sequence[int]) -> list[ListedRun]:
     """Return what a list shows of runs, the newest first."""
     if not ids:
         return []
-    found = fetch(connections[ALIAS], "log_rows", [rows_parameter([[number] for number in ids])])
+    found = read(connections[ALIAS], "log_rows", [rows_parameter([[number] for number in ids])])
     return [_listed(row) for row in found]
 
 

@@ -18,8 +18,8 @@ from cronbell.clock import from_micros, to_micros
 from cronbell.errors import CronbellError
 from cronbell.runlog.jobs import spec_of
 from cronbell.runlog.models import Item, Job, LogLine, Run, Runner
+from cronbell.runlog.prepared import asked, read
 from cronbell.runlog.router import ALIAS
-from cronbell.runlog.statements import fetch, statement
 from cronbell.schedule import schedule_of
 from cronbell.schedule.heartbeats import window_at
 from cronbell.states import Status
@@ -134,8 +134,16 @@ def storable(text: str) -> bool:
 
 def job_names(limit: int) -> tuple[list[tuple[int, str]], bool]:
     """Return (id, name) of the jobs by name, at most ``limit``, and whether there are more."""
-    rows = list(Job.objects.order_by("name").values_list("id", "name")[: limit + 1])
+    rows = [(pk, name) for pk, name in read(connections[ALIAS], "job_names", [limit + 1])]
     return rows[:limit], len(rows) > limit
+
+
+def job_id(name: str) -> int | None:
+    """Return the number of the job of that name, configured still or not; None for none."""
+    if not name or len(name) > LONGEST_NAME or not storable(name):
+        return None
+    rows = read(connections[ALIAS], "job_id", [name])
+    return rows[0][0] if rows else None
 
 
 def job_lines(now: datetime, *, limit: int, name_contains: str = "") -> tuple[list[JobLine], int]:
@@ -153,10 +161,13 @@ def job_lines(now: datetime, *, limit: int, name_contains: str = "") -> tuple[li
         return [], 0
     connection = connections[ALIAS]
     pattern = f"%{connection.ops.prep_for_like_query(name_contains)}%"
+
     # The text is made once; made by Django for each page it took as long as all the page's rows.
-    text = statement("job_lines", connection.vendor)
-    # What the statement adds to the columns of a job.
-    jobs: list[Any] = list(Job.objects.using(ALIAS).raw(text, [pattern, limit, pattern]))
+    def jobs_by(text: str) -> list[Any]:
+        # With what the statement adds to the columns of a job.
+        return list(Job.objects.using(ALIAS).raw(text, [pattern, limit, pattern]))
+
+    jobs = asked(connection, "job_lines", jobs_by)
     lines = [_line(job, now, _last_run(job.pk, job.last_run, job.last_status)) for job in jobs]
     return lines, jobs[0].jobs_total if jobs else 0
 
@@ -221,7 +232,7 @@ def runner_state(now: datetime, host: str = "") -> RunnerState:
         host: the machine whose runners are meant; empty for any.
     """
     since = to_micros(now - RUNNER_STALE)
-    rows = fetch(connections[ALIAS], "runner_state", [host, host, since, host, host])
+    rows = read(connections[ALIAS], "runner_state", [host, host, since, host, host])
     if not rows:
         return RunnerState(alive=False, seen_at=None)
     faults = [fault for seen, stopped, fault in rows if seen >= since and stopped is None]

@@ -301,8 +301,9 @@ class Migration(migrations.Migration):
             name='LogBlock',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.CharField(max_length=16)),
+                ('level', models.SmallIntegerField()),
                 ('block', models.BigIntegerField()),
+                ('status', models.CharField(max_length=16)),
                 ('week', models.BigIntegerField()),
                 ('runs', models.BigIntegerField()),
                 ('oldest', cronbell.runlog.fields.InstantField()),
@@ -313,8 +314,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'block of the log',
                 'verbose_name_plural': 'blocks of the log',
-                'indexes': [models.Index(fields=['block'], name='block_by_number'), models.Index(fields=['week'], name='block_by_week')],
-                'constraints': [models.UniqueConstraint(fields=('status', 'block', 'week'), name='block_once')],
+                'constraints': [models.UniqueConstraint(fields=('level', 'status', 'block', 'week'), name='block_once')],
             },
         ),
         migrations.CreateModel(

@@ -1,6 +1,21 @@
--- How many runs of each status that began within a range of time these blocks have, of what is
--- counted. Parameters: first block, last block, since, until.
-SELECT status, CAST(SUM(runs) AS BIGINT)
-FROM runlog_logblock
-WHERE status <> '' AND block BETWEEN %s AND %s AND oldest >= %s AND newest < %s
-GROUP BY status
+-- How many runs of some statuses blocks have, of what is counted. Rows: level, first block, last
+-- block, status. Parameters: rows.
+SELECT part.status, CAST(SUM(part.runs) AS BIGINT)
+FROM {rows} CROSS JOIN
+-- only on sqlite {
+    runlog_logblock AS part
+WHERE part.level = CAST(rows.value ->> 0 AS SMALLINT)
+  AND part.status = rows.value ->> 3
+  AND part.block BETWEEN CAST(rows.value ->> 1 AS BIGINT) AND CAST(rows.value ->> 2 AS BIGINT)
+-- }
+-- only on postgresql {
+    -- Not looked behind an OFFSET: it would go over all blocks, not knowing how few are meant.
+    LATERAL (
+        SELECT * FROM runlog_logblock AS own
+        WHERE own.level = CAST(rows.value ->> 0 AS SMALLINT)
+          AND own.status = rows.value ->> 3
+          AND own.block BETWEEN CAST(rows.value ->> 1 AS BIGINT) AND CAST(rows.value ->> 2 AS BIGINT)
+        OFFSET 0
+    ) AS part
+-- }
+GROUP BY part.status
