@@ -94,7 +94,7 @@ def test_by_keyboard_alone_from_the_log_to_the_notice(browser, demo: Demo, live_
     # Beside the field that is wrong, and there the cursor waits.
     expect(topic).to_have_attribute("aria-invalid", "true")
     expect(topic).to_have_accessible_description(
-        re.compile("^the value of the parameter .topic. cannot be sent: write one line")
+        re.compile("^The value of the parameter .topic. cannot be sent: write one line")
     )
     expect(topic).to_be_focused()
     expect(category).not_to_have_attribute("aria-invalid", "true")
