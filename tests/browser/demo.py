@@ -18,7 +18,7 @@ from cronbell.clock import iso
 from cronbell.config.alerts import Alerts, Channel, ChannelType, Condition
 from cronbell.dashboard.scopes import Scope
 from cronbell.dashboard.tokens import make as make_token
-from cronbell.domain import Dialect, JobSpec, Overlap, RetryPolicy
+from cronbell.domain import Dialect, JobSpec, Overlap, Parameter, RetryPolicy
 from cronbell.drain.drain import Drain
 from cronbell.drain.models import Stage
 from cronbell.drain.target import HttpTarget
@@ -43,7 +43,20 @@ def spec(name: str, schedule: str, **changes: Any) -> JobSpec:
 SPECS = [
     spec("update-rankings", "0 0 * * *", timeout=300.0),
     spec("clean-data", "0 3 * * 0", timeout=60.0, dry_run=True),
-    spec("generate-ideas", "0 12 * * 1,4"),
+    spec(
+        "generate-ideas",
+        "0 12 * * 1,4",
+        dry_run=True,
+        parameters=(
+            Parameter(
+                name="category",
+                label="Only this category",
+                choices=("food", "travel", "education"),
+                required=True,
+            ),
+            Parameter(name="topic", label="What the ideas are about"),
+        ),
+    ),
     spec(
         "verify-records",
         "*/5 * * * *",
@@ -299,6 +312,11 @@ def addresses(demo: Demo) -> dict[str, str]:
         "job-paused": f"/admin/jobs/{jobs['import-prices'].pk}",
         "pause": f"/admin/jobs/{jobs['clean-data'].pk}/pause",
         "run-now": "/admin/run-now?job_name=clean-data",
+        "run-now-parameters": "/admin/run-now?job_name=generate-ideas",
+        "run-now-chosen": "/admin/run-now?"
+        + urlencode(
+            {"job_name": "generate-ideas", "p.category": "food", "p.topic": "빵", "dry_run": "on"}
+        ),
         "run-partial": f"/admin/runs/{runs['partial'].pk}",
         "run-running": f"/admin/runs/{runs['running'].pk}",
         "run-missed": f"/admin/runs/{runs['missed'].pk}",

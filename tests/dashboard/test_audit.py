@@ -137,7 +137,7 @@ NO_CHANGE = {
     "admin/theme": "a cookie of the viewer's browser",
     "api/admin/records": "the service's own program, with its own token: a verdict, no decision",
     "api/admin/": "answers 404 for whatever is not there",
-    "api/admin/<path:rest>": "answers 404 for whatever is not there",
+    "api/admin/<anything:rest>": "answers 404 for whatever is not there",
 }
 
 

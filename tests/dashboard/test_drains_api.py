@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 from django.db import connections
@@ -168,11 +169,18 @@ def test_one_record_over_all_its_runs(admin, handled):
     assert (record["error"], record["heldUntil"]) == ("HTTP 500", None)
 
 
-def test_a_record_of_another_application_has_its_history_too(admin, handled):
-    item = handled("a/b c", job="clean-data")
-    found = admin.get("/api/admin/records/clean-data/a/b%20c").json()
+@pytest.mark.parametrize("name", ["a/b c", "a\nb", "a\n"])
+def test_a_record_of_another_application_has_its_history_too(admin, handled, name):
+    item = handled(name, job="clean-data")
+    found = admin.get(f"/api/admin/records/clean-data/{quote(name)}").json()
     assert (found["record"], [row["runId"] for row in found["items"]]) == (None, [item.run_id])
-    for unknown in ("clean-data/x", "clean-data/%00", "no-such-job/1", "update-rankings/7"):
+    for unknown in (
+        "clean-data/x",
+        "clean-data/%00",
+        "clean-data/%0A",
+        "no-such-job/1",
+        "update-rankings/7",
+    ):
         answer = admin.get(f"/api/admin/records/{unknown}")
         assert (answer.status_code, list(answer.json())) == (404, ["error"]), unknown
 

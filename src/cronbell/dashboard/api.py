@@ -22,6 +22,7 @@ from pydantic import ConfigDict, Field
 
 from cronbell import __version__
 from cronbell.clock import SYSTEM_CLOCK
+from cronbell.dashboard import converters as _converters  # noqa: F401 - addresses need them
 from cronbell.dashboard.alerts_api import router as alerts_router
 from cronbell.dashboard.answers import (
     EVERY_METHOD,
@@ -246,7 +247,7 @@ def wrong_method(request: HttpRequest) -> HttpResponse:
 leftovers = Router()
 
 
-@leftovers.api_operation(EVERY_METHOD, "/{path:rest}", include_in_schema=False)
+@leftovers.api_operation(EVERY_METHOD, "/{anything:rest}", include_in_schema=False)
 @in_service_language
 def nothing_here(request: HttpRequest, rest: str) -> HttpResponse:
     """Answer for addresses that do not exist, so that signed out they look like all others."""

@@ -223,7 +223,7 @@ def retry(
 
 
 @router.get(
-    "/records/{job}/{path:record_id}",
+    "/records/{job}/{anything:record_id}",
     response={200: RecordHistory, **NOT_FOUND},
     summary="One record's history",
 )
@@ -270,7 +270,9 @@ def a_drain_is_read(request: HttpRequest, job: str) -> HttpResponse:
     return wrong_method("GET")
 
 
-@router.api_operation(OTHERS_THAN_GET, "/records/{job}/{path:record_id}", include_in_schema=False)
+@router.api_operation(
+    OTHERS_THAN_GET, "/records/{job}/{anything:record_id}", include_in_schema=False
+)
 @in_service_language
 def history_is_read(request: HttpRequest, job: str, record_id: str) -> HttpResponse:
     """Refuse to change what can only be read."""

@@ -11,9 +11,17 @@ from cronbell.errors import CronbellError
 
 
 class ParameterError(CronbellError):
-    """A run was asked for with a parameter that its job does not take, or without one it needs."""
+    """A run was asked for with a parameter that its job does not take, or without one it needs.
+
+    Attributes:
+        parameter: its name, so that a form can say what is wrong where it was typed.
+    """
 
     code = "parameter"
+
+    def __init__(self, message: str, *, parameter: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.parameter = parameter
 
 
 def checked(spec: JobSpec, given: Mapping[str, str]) -> dict[str, str]:
@@ -32,6 +40,7 @@ def checked(spec: JobSpec, given: Mapping[str, str]) -> dict[str, str]:
         if name not in declared:
             raise ParameterError(
                 _("the job %(job)r has no parameter %(name)r") % {"job": spec.name, "name": name},
+                parameter=name,
                 hint=_hint_of_names(declared),
             )
     chosen: dict[str, str] = {}
@@ -43,6 +52,7 @@ def checked(spec: JobSpec, given: Mapping[str, str]) -> dict[str, str]:
         elif parameter.required:
             raise ParameterError(
                 _("the parameter %(name)r is missing") % {"name": parameter.name},
+                parameter=parameter.name,
                 hint=_hint_of_values(parameter),
             )
     return chosen
@@ -53,12 +63,15 @@ def _check(parameter: Parameter, value: str) -> None:
         raise ParameterError(
             _("the parameter %(name)r cannot be %(value)r")
             % {"name": parameter.name, "value": value[:LONGEST_PARAMETER]},
+            parameter=parameter.name,
             hint=_hint_of_values(parameter),
         )
     if len(value) > LONGEST_PARAMETER or not value.isprintable():
         raise ParameterError(
             _("the value of the parameter %(name)r cannot be sent") % {"name": parameter.name},
-            hint=_("one line of at most %(most)s characters can") % {"most": LONGEST_PARAMETER},
+            parameter=parameter.name,
+            hint=_("write one line of at most %(most)s characters, all of which can be seen")
+            % {"most": LONGEST_PARAMETER},
         )
 
 

@@ -16,7 +16,7 @@ from cronbell.dashboard.access import administrators_only
 from cronbell.dashboard.pages.live import SEE_OTHER
 from cronbell.dashboard.request_preview import preview
 from cronbell.dashboard.words import not_run_here
-from cronbell.domain import LONGEST_PARAMETER, request_key
+from cronbell.domain import LONGEST_PARAMETER, Parameter, request_key
 from cronbell.errors import CronbellError
 from cronbell.runlog import queries
 from cronbell.runlog.jobs import spec_of
@@ -46,12 +46,18 @@ def run_now(request: HttpRequest) -> HttpResponse:
 
 
 def _confirm(request: HttpRequest, job: Job, nonce: str, error: str = "") -> HttpResponse:
-    """Show the form as it was filled in, and the request that this makes."""
+    """Show the form as it was filled in, and the request that this makes.
+
+    A value that will not do is spoken of beside its field, what else is wrong above the form.
+    """
     given, dry_run = _chosen(request)
-    request_preview, fields, dry_run_offered = None, [], False
+    filled_in = bool(given) or request.method == "POST"
+    wrong: dict[str, str] = {}
+    request_preview, dry_run_offered = None, False
+    fields: tuple[Parameter, ...] = ()
     try:
         spec = spec_of(job)
-        fields = [(each, given.get(each.name, "")) for each in spec.parameters]
+        fields = spec.parameters
         dry_run_offered = spec.dry_run
         request_preview = preview(
             job,
@@ -60,10 +66,12 @@ def _confirm(request: HttpRequest, job: Job, nonce: str, error: str = "") -> Htt
             attempt=1,
             dry_run=dry_run and dry_run_offered,
             # Before anything is filled in nothing is missing.
-            parameters=checked(spec, given) if given and not error else None,
+            parameters=checked(spec, given) if filled_in and not error else None,
         )
     except ParameterError as fault:
-        error = f"{fault.message}. {fault.hint}"
+        wrong[fault.parameter] = f"{fault.message}: {fault.hint}"
+        if fault.parameter not in {each.name for each in fields}:
+            error = wrong[fault.parameter]
     except CronbellError as fault:
         error = error or str(fault)
     in_dialog = request.headers.get("HX-Request") == "true"
@@ -76,15 +84,16 @@ def _confirm(request: HttpRequest, job: Job, nonce: str, error: str = "") -> Htt
         "page_title": _("Run %(job)s now") % {"job": job.name},
         "dry_run_offered": dry_run_offered,
         "dry_run": dry_run,
-        "fields": fields,
+        "filled_in": filled_in,
+        "fields": [(each, given.get(each.name, ""), wrong.get(each.name, "")) for each in fields],
         "longest": LONGEST_PARAMETER,
         # A request that cannot be built is not offered; another value may make it one that can.
-        "offered": request_preview is not None or (bool(fields) and bool(error)),
+        "offered": request_preview is not None or (bool(fields) and bool(error or wrong)),
         "window_word": run_now_word(job, SYSTEM_CLOCK.now()),
         "request_preview": request_preview,
     }
     template = "cronbell/parts/run_now.html" if in_dialog else "cronbell/run_now.html"
-    response = render(request, template, context, status=400 if error else 200)
+    response = render(request, template, context, status=400 if error or wrong else 200)
     if in_dialog and request.method == "POST":
         # The form in place of the form; its target is where the result of a run is shown.
         response.headers["HX-Retarget"] = "#run-now"
@@ -119,6 +128,9 @@ def _run(request: HttpRequest, job: Job) -> HttpResponse:
             dry_run=dry_run,
             parameters=parameters,
         )
+    except ParameterError:
+        # The form judges what is in it again, and says which field it is.
+        return _confirm(request, job, secrets.token_urlsafe(16))
     except CronbellError as error:
         return _confirm(request, job, secrets.token_urlsafe(16), str(error))
     if request.headers.get("HX-Request") != "true":

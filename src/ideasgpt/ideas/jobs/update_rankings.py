@@ -79,8 +79,7 @@ FINDS = {
 # By the sums that triggers keep on SQLite, and whether those come to what there is.
 FIND_BY_SUMS = """
 SELECT COUNT(*), json_group_array(idea.id) FILTER (WHERE
-  idea.ranking_score
-      <> CAST(idea.view_count * 3 + COALESCE(gained.tenths, 0) AS double precision) / 10
+  idea.ranking_score <> (idea.view_count * 3 + COALESCE(gained.tenths, 0)) / 10.0
 ), COALESCE(SUM(gained.tenths), 0)
    = (SELECT COUNT(*) FROM ideas_purchase WHERE idea_id > %(after)s AND idea_id <= %(last)s) * 30
    + (SELECT COUNT(*) FROM ideas_claim WHERE idea_id > %(after)s AND idea_id <= %(last)s) * 50
