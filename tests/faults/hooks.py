@@ -107,14 +107,15 @@ def without_immediate() -> None:
 
 def without_deadline() -> None:
     """A call may last as long as it likes."""
-    from cronbell.dispatch import Dispatcher
+    from cronbell.dispatch import PyreqwestTransport
 
-    real = Dispatcher.call
+    # Where the client is told of it, whether the request is put together ahead or when it is sent.
+    real = PyreqwestTransport._built
 
-    async def patient(self: Any, spec: Any, call: Any, *, timeout: float) -> Any:  # noqa: ASYNC109
-        return await real(self, spec, call, timeout=timeout + 3600)
+    def patient(self: Any, client: Any, request: Any, timeout: float) -> Any:
+        return real(self, client, request, timeout + 3600)
 
-    Dispatcher.call = patient
+    PyreqwestTransport._built = patient
 
 
 def without_receipts() -> None:
