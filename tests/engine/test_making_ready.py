@@ -6,11 +6,12 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from tests.engine.conftest import NOON, run_until, running, statuses, until
+from tests.engine.conftest import NOON, aside, run_until, running, statuses, until
 
 from cronbell.clock import to_micros
 from cronbell.domain import RetryPolicy
 from cronbell.engine.planner import MICROS, Planner
+from cronbell.runlog.requests import request_run
 from cronbell.testing import answers
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "runlog"])
@@ -82,3 +83,19 @@ def test_a_second_attempt_is_put_together_anew(make_spec, clock, target):
     run_until([spec], clock, target, lambda: statuses() == ["success"], second=55)
     attempts = [call.header("X-Cronbell-Attempt") for call in target.requests_to(spec.path)]
     assert attempts == ["1", "2"]
+
+
+def test_who_asks_for_a_run_does_not_wait_until_all_is_ready(make_spec, clock, target):
+    spec = make_spec(schedule="0 0 1 1 *")
+    target.script(spec.path, answers.ok())
+
+    async def go():
+        async with running([spec], clock, target) as runner:
+            begun = []
+            runner.planner.warm = lambda limit: not begun.append(limit)  # never done
+            await until(lambda: begun)
+            await aside(request_run, "tick", nonce="n" * 16, actor="kim", clock=clock)
+            runner._poked.set()
+            await until(lambda: statuses() == ["success"])
+
+    asyncio.run(go())

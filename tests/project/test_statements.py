@@ -14,6 +14,7 @@ pytestmark = pytest.mark.django_db(databases=["default", "runlog"])
 
 FILES = source.under("src/cronbell", suffix=".sql")
 PARAMETERS = re.compile(r"Parameters?: (.+?)\.(?:\s|$)")
+BATCHES = ("{rows}", "{groups}", "{blocks}")  # each is one parameter
 TIMES = re.compile(r"×(\d+)$")  # "now ×4" stands for four
 
 
@@ -40,7 +41,7 @@ def test_the_heading_names_as_many_parameters_as_there_are(path: Path):
     names = [] if named[1] == "(none)" else named[1].split(",")
     counts = [TIMES.search(one.strip()) for one in names]
     listed = sum(int(count[1]) if count else 1 for count in counts)
-    assert listed == body.count("%s") + body.count("{rows}") + body.count("{groups}")  # a batch
+    assert listed == sum(body.count(word) for word in ("%s", *BATCHES))
 
 
 def test_every_statement_is_used():

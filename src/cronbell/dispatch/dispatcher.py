@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Awaitable, Iterable, Sequence
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -63,7 +64,6 @@ class _Made(msgspec.Struct, frozen=True, gc=False):
     """A request that waits to be sent, and what it was made of."""
 
     spec: JobSpec
-    key: str
     scheduled_at: int
     timeout: float
     authority: str
@@ -133,7 +133,7 @@ class Dispatcher:
             The outcome, whatever happens; only ``asyncio.CancelledError`` passes. The endpoint
             may go on working after that, and its connection lasts until ``timeout`` at most.
         """
-        ready = self._prepared.get((spec.url, spec.method, spec.schedule)) or self._prepare(spec)
+        ready = self._ready(spec)
         if isinstance(ready, Outcome):
             return ready
         if not timeout > 0:  # also what is no number
@@ -143,18 +143,18 @@ class Dispatcher:
             request = prepared.request(call)
         except BadRequestError as error:
             return refused(Reason.BAD_REQUEST, error=str(error))
-        sending = self._transport.send(request, timeout=timeout, reach=reach)
-        return await self._judged(sending, spec, authority, timeout)
+        send = partial(self._transport.send, request, timeout=timeout, reach=reach)
+        return await self._judged(send, spec, authority, timeout)
 
     async def _judged(
         self,
-        sending: Awaitable[Response | Failure],
+        send: Sending,
         spec: JobSpec,
         authority: str,
         timeout: float,  # noqa: ASYNC109
     ) -> Outcome:
         try:
-            received = await sending
+            received = await send()
             if self._secrets and isinstance(received, Response):
                 received = self._without_secret(received)
             return outcome_of(received, authority, timeout, self._clock.now)
@@ -208,11 +208,11 @@ class Dispatcher:
         """
         scheduled_at = to_micros(call.scheduled_at)
         while self._made:
-            oldest = next(iter(self._made.values()))
-            if oldest.scheduled_at + UNSENT > scheduled_at:
+            oldest = next(iter(self._made))
+            if self._made[oldest].scheduled_at + UNSENT > scheduled_at:
                 break
-            del self._made[oldest.key]
-        ready = self._prepared.get((spec.url, spec.method, spec.schedule)) or self._prepare(spec)
+            del self._made[oldest]
+        ready = self._ready(spec)
         if isinstance(ready, Outcome) or len(self._made) >= MAX_MADE:
             return False
         try:
@@ -221,8 +221,7 @@ class Dispatcher:
             return False
         send = self._transport.ahead(request, timeout=timeout, reach=ready.reach)
         if send is not None:
-            made = _Made(spec, call.key, scheduled_at, timeout, ready.authority, send)
-            self._made[call.key] = made
+            self._made[call.key] = _Made(spec, scheduled_at, timeout, ready.authority, send)
         return send is not None
 
     def send_made(
@@ -247,7 +246,7 @@ class Dispatcher:
             or made.timeout > left
         ):
             return None
-        return self._judged(made.send(), spec, made.authority, made.timeout)
+        return self._judged(made.send, spec, made.authority, made.timeout)
 
     async def deliver(
         self,
@@ -304,6 +303,9 @@ class Dispatcher:
         self._made.clear()
         for spec in islice(specs, MAX_PREPARED):
             self._prepare(spec)
+
+    def _ready(self, spec: JobSpec) -> _Ready | Outcome:
+        return self._prepared.get((spec.url, spec.method, spec.schedule)) or self._prepare(spec)
 
     def _prepare(self, spec: JobSpec) -> _Ready | Outcome:
         ready: _Ready | Outcome

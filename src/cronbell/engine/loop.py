@@ -248,6 +248,8 @@ class Runner:
         log.info("the configuration was changed elsewhere: %d jobs", len(jobs))
 
     async def _plan_forever(self) -> None:
+        # What waits already need not wait until all is ready.
+        self.pool.wake()
         while not self._stopping:
             if self._changed is not None:
                 await self._take_over(self._changed)
@@ -256,12 +258,11 @@ class Runner:
                 await self._follow()
             if await self.plan_once():
                 continue
-            # Not while runs wait to be sent: what the next fires need can wait, those can't.
-            if not self.pool.behind() and (self.planner.warm(WARM_CHUNK) or self._make_ready()):
+            if self._get_ready():
                 await self.clock.wait(0)
                 continue
-            self.pool.wake()
             await self._nap()
+            self.pool.wake()
 
     async def _watch(self) -> None:
         """Look at the configuration files; a good change is taken over between two plans."""
@@ -360,8 +361,15 @@ class Runner:
             wait = min(wait, max(0.0, (due * MICROS - self.clock.micros()) / MICROS))
         await wait_or(self._poked, self.clock, wait)
 
-    def _make_ready(self) -> bool:
-        """Put requests together that are to be sent soon; say whether there may be more."""
+    def _get_ready(self) -> bool:
+        """Prepare some of what the next fires need; say whether there may be more.
+
+        Not while runs wait to be sent, or somebody has asked for one: it can wait, those can't.
+        """
+        if self.pool.behind() or self._poked.is_set():
+            return False
+        if self.planner.warm(WARM_CHUNK):
+            return True
         until = self.clock.micros() // MICROS + SOON_SECONDS
         jobs = self.planner.soon(until, WARM_CHUNK)
         for job in jobs:

@@ -58,10 +58,10 @@ class Planner:
         self.jobs: dict[int, PlannedJob] = {}
         # Instant and job in one integer: half the memory of pairs, and quicker to compare.
         self._heap: list[int] = []
-        # Entries of the heap: for those in the first list nothing is worked out ahead, for those
-        # in the second, a heap too, only what is to be sent.
+        # Entries of the heap: those to be made warm, and then, a heap too, those ``soon`` has not
+        # told of.
         self._cold: list[int] = []
-        self._waiting: list[int] = []
+        self._untold: list[int] = []
 
     def load(self, jobs: Iterable[tuple[int, JobSpec, int]]) -> None:
         """Replace what is planned.
@@ -72,7 +72,7 @@ class Planner:
         self.jobs.clear()
         self._heap.clear()
         self._cold.clear()
-        self._waiting.clear()
+        self._untold.clear()
         planned = [one for one in jobs if one[1].enabled and not one[1].heartbeat]
         targets = key_targets(spec for _, spec, _ in planned)
         for job_id, spec, cursor in planned:
@@ -163,7 +163,7 @@ class Planner:
             entry = self._cold.pop()
             if (job := self._job_of(entry)) is not None:
                 _warm(job)
-                heapq.heappush(self._waiting, entry)
+                heapq.heappush(self._untold, entry)
         return bool(self._cold)
 
     def soon(self, until: int, limit: int) -> list[PlannedJob]:
@@ -174,8 +174,8 @@ class Planner:
             limit: at most so many.
         """
         jobs: list[PlannedJob] = []
-        while self._waiting and self._waiting[0] >> ID_BITS <= until and len(jobs) < limit:
-            job = self._job_of(heapq.heappop(self._waiting))
+        while self._untold and self._untold[0] >> ID_BITS <= until and len(jobs) < limit:
+            job = self._job_of(heapq.heappop(self._untold))
             if job is not None:
                 jobs.append(job)
         return jobs

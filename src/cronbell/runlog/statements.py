@@ -20,6 +20,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 DIALECT_WORDS: dict[str, dict[str, str]] = {
     "sqlite": {
+        "{blocks}": (
+            "{rows} CROSS JOIN runlog_logblock AS part"
+            " WHERE part.level = CAST(rows.value ->> 0 AS SMALLINT)"
+            " AND part.status = rows.value ->> 3"
+            " AND part.block BETWEEN CAST(rows.value ->> 1 AS BIGINT)"
+            " AND CAST(rows.value ->> 2 AS BIGINT)"
+        ),
         "{rows}": "json_each(%s) AS rows",
         "{skip_locked}": "",
         # Without it SQLite joins the other way round, every running row with every row of the
@@ -35,6 +42,14 @@ DIALECT_WORDS: dict[str, dict[str, str]] = {
         "{now}": "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)",
     },
     "postgresql": {
+        # Nor behind this one: it would go over all blocks, not knowing how few are meant.
+        "{blocks}": (
+            "{rows} CROSS JOIN LATERAL (SELECT * FROM runlog_logblock AS own"
+            " WHERE own.level = CAST(rows.value ->> 0 AS SMALLINT)"
+            " AND own.status = rows.value ->> 3"
+            " AND own.block BETWEEN CAST(rows.value ->> 1 AS BIGINT)"
+            " AND CAST(rows.value ->> 2 AS BIGINT) OFFSET 0) AS part"
+        ),
         "{rows}": "jsonb_array_elements(CAST(%s AS jsonb)) AS rows (value)",
         "{skip_locked}": "FOR UPDATE SKIP LOCKED",
         "{by_id}": "",
