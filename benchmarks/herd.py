@@ -1,10 +1,10 @@
 """Ten thousand jobs due at the same instant, against a target that answers at once.
 
-Each round times, in processes of their own, a bare loop of the same HTTP client, the whole engine
-(plan, record, claim, send, judge, record again, every commit durable), and two whole runners that
-share one store; it prints recorded runs per second as a share of the bare loop's calls per second
-and checks that each fire was run once. On SQLite and on a PostgreSQL of its own that keeps its
-data safe.
+Each round times, in processes of their own, the whole engine (plan, record, claim, send, judge,
+record again, every commit durable) and two whole runners that share one store, each between two
+bare loops of the same HTTP client; it prints recorded runs per second as a share of the mean of
+these two's calls per second and checks that each fire was run once. On SQLite and on a PostgreSQL
+of its own that keeps its data safe.
 
     python -m benchmarks.herd [--store sqlite|postgresql|both] [--jobs 10000] [--rounds 3]
         [--concurrency 64] [--quick]
@@ -107,6 +107,11 @@ def measure_bare(scene: Scene) -> dict[str, float]:
     return found | {"per_second": scene.jobs / found["seconds"]}
 
 
+def _mean(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
+    """Return what the bare loop came to around a measurement: a machine's speed wanders."""
+    return {name: (before[name] + after[name]) / 2 for name in before}
+
+
 def measure_runners(scene: Scene, runners: int) -> dict[str, float]:
     """Run so many runners on one empty store; return rate and lateness of all runs together."""
     with _empty_store(scene) as (folder, environment):
@@ -159,11 +164,13 @@ def compare(scene: Scene, rounds: int) -> Shares:
     )
     print("round   bare/s    one/s  share    two/s  share   p50 ms  p99 ms   bare p99  p99 ratio")
     shares = Shares()
+    after = measure_bare(scene)
     for number in range(rounds):
-        bare = measure_bare(scene)
-        one, two = measure_runners(scene, 1), measure_runners(scene, 2)
+        before, one, between = after, measure_runners(scene, 1), measure_bare(scene)
+        two, after = measure_runners(scene, 2), measure_bare(scene)
+        bare, later = _mean(before, between), _mean(between, after)
         shares.one.append(one["per_second"] / bare["per_second"])
-        shares.two.append(two["per_second"] / bare["per_second"])
+        shares.two.append(two["per_second"] / later["per_second"])
         shares.p99.append(one["p99_ms"] / max(bare["p99_ms"], 0.001))
         print(
             f"{number + 1:>5} {bare['per_second']:>8,.0f} {one['per_second']:>8,.0f} "

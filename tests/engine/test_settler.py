@@ -97,3 +97,13 @@ def test_others_in_hand_are_waited_for_no_longer_than_the_moment():
         assert writer.batches == [[1]]
 
     asyncio.run(go())
+
+
+def test_when_all_is_committed_nothing_more_is_waited_for():
+    async def go():
+        settler = Settler(Committed(), Held(), {1: 1}, lambda _at: None)
+        settler.settle(end(1))
+        async with asyncio.timeout(5):
+            await settler.drain()
+
+    asyncio.run(go())

@@ -53,8 +53,9 @@ class Housekeeping:
         self.pruner = Pruner(clock)
 
     async def roll_up(self) -> None:
-        """Roll up all there is now."""
+        """Roll up all there is now; then have the store put its journal away."""
         await self.piece_by_piece(lambda _store: self.roller.step())
+        self.writer.tidy_up()
 
     async def prune(self) -> None:
         """Remove all that is old now, once it is rolled up."""

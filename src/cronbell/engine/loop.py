@@ -9,9 +9,9 @@ import os
 import random
 import secrets
 import socket
-import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,9 @@ from cronbell.engine.keeper import Keeper
 from cronbell.engine.listen import listen_forever
 from cronbell.engine.planner import Planner
 from cronbell.engine.pool import Pool
+from cronbell.engine.processor import OneProcessor, quick_turns
 from cronbell.engine.rewind import Rewinder
-from cronbell.engine.session import prepare_connection
+from cronbell.engine.session import prepare_connection, put_journal_away
 from cronbell.engine.settle import Settler
 from cronbell.engine.waiting import wait_or
 from cronbell.engine.watch import Watcher
@@ -53,6 +54,7 @@ log = logging.getLogger("cronbell.engine")
 
 MICROS = 1_000_000
 PLAN_CHUNK = 500
+FIRST_PIECE = 100  # of a herd; each further one is twice as large
 MOST_RECORDING = 3
 # Jobs made ready between two looks at the time: half a millisecond's work.
 WARM_CHUNK = 100
@@ -66,11 +68,6 @@ WATCH_SECONDS = 0.5
 # all jobs there are.
 REWIND_POLLS = 15
 ROLL_UP_SECONDS = 5.0
-# How long a thread that wants the interpreter waits before the one that has it is asked for it. The
-# client's thread must have it for a moment to hand an answer over, and reads nothing until then: at
-# Python's 5 ms a herd took 9.1 times what the server's process spent on a call, at 0.5 ms 8.4 times
-# (median of 9 rounds of 10,000; 8.1 to 8.6 from 0.05 to 1 ms).
-SWITCH_SECONDS = 0.0005
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,9 +133,11 @@ class Runner:
         self._target, self._generation = target, 0
         self._stopping = self._behind = False
         self._recording: set[asyncio.Task[None]] = set()
+        self._piece = FIRST_PIECE  # rows of a herd to be recorded at once
+        self._one_processor = OneProcessor(clock)
         self._configured = specs
         self.specs: dict[int, JobSpec] = {}
-        self.writer = Writer(RunStore(_new_owner()), clock, prepare=self._prepare)
+        self.writer = _writer(clock, self.settings.lease_seconds)
         self.planner = Planner()
         self.heartbeats = Heartbeats(self.writer, clock)
         in_hand: dict[int, int] = {}
@@ -167,19 +166,13 @@ class Runner:
         )
         behind, kept = self.pool.behind, self.settings.retention
         self.housekeeping = Housekeeping(self.writer, clock, kept, note=self._note, behind=behind)
-        told = self.settings.alerts
-        self.alerting = Alerting(self.housekeeping, clocks, self.executor, told)
-        self.ready = asyncio.Event()
-        self._poked = asyncio.Event()
+        self.alerting = Alerting(self.housekeeping, clocks, self.executor, self.settings.alerts)
+        self.ready, self._poked = asyncio.Event(), asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until ``stop`` is set, then drain within the grace period."""
-        before = sys.getswitchinterval()
-        sys.setswitchinterval(SWITCH_SECONDS)
-        try:
+        with quick_turns(self._one_processor):
             await self._run(stop)
-        finally:
-            sys.setswitchinterval(before)
 
     async def _run(self, stop: asyncio.Event) -> None:
         self.writer.start()
@@ -258,6 +251,7 @@ class Runner:
                 await self._follow()
             if await self.plan_once():
                 continue
+            self._one_processor.expire()
             if self._get_ready():
                 await self.clock.wait(0)
                 continue
@@ -293,6 +287,7 @@ class Runner:
     async def plan_once(self) -> bool:
         """Record the fires that are due now; say whether there were any."""
         now = self.clock.micros()
+        self.planner.put_back(now, 0)
         due = self.planner.next_due()
         if due is None or due * MICROS > now or self.keeper.clocks.aside:
             return False
@@ -306,9 +301,15 @@ class Runner:
             else:
                 await self.pool.wait_for_room(HOLD_SECONDS - held)
             return True
-        limit = PLAN_CHUNK if held >= HOLD_SECONDS else min(room, PLAN_CHUNK)
+        limit = PLAN_CHUNK
+        if held < HOLD_SECONDS:
+            # The first of a herd in small pieces: their calls need not wait for a large commit.
+            self._piece = min(2 * self._piece, PLAN_CHUNK) if self.pool.busy else FIRST_PIECE
+            limit = min(room, self._piece)
         rows = self.planner.plan(now, limit, room)
-        if not rows:
+        if len(rows) == limit:  # a herd
+            self._one_processor.hold()
+        elif not rows:
             return True
         # The next fires are planned while these are being committed; a few commits ahead at most.
         starting = sum([row.start for row in rows])
@@ -330,7 +331,9 @@ class Runner:
 
     async def _record(self, rows: list[FireRow], now: int) -> None:
         try:
-            recorded = await self.writer.submit(lambda store: self._write_fires(store, rows, now))
+            recorded = await self.writer.submit(
+                lambda store: self._write_fires(store, rows, now), closing=True
+            )
         except Exception:
             jobs = {row.job_id for row in rows}
             if len(jobs) > 1:
@@ -342,6 +345,9 @@ class Runner:
             return
         self.pool.take(recorded.started)
         moved = recorded.moved
+        if len(moved) == len(rows):
+            self.planner.recorded(rows, self.clock.micros())
+            return
         self.planner.planned([row for row in rows if row.job_id in moved])
         elsewhere = {row.job_id for row in rows} - moved
         if elsewhere:
@@ -359,6 +365,8 @@ class Runner:
         wait = self.settings.poll_seconds
         if due is not None and not self.keeper.clocks.aside:
             wait = min(wait, max(0.0, (due * MICROS - self.clock.micros()) / MICROS))
+        if self.planner.put_back(self.clock.micros(), 0):
+            wait = min(wait, HOLD_SECONDS)
         await wait_or(self._poked, self.clock, wait)
 
     def _get_ready(self) -> bool:
@@ -368,6 +376,8 @@ class Runner:
         """
         if self.pool.behind() or self._poked.is_set():
             return False
+        if self.planner.put_back(self.clock.micros(), WARM_CHUNK):
+            return True
         if self.planner.warm(WARM_CHUNK):
             return True
         until = self.clock.micros() // MICROS + SOON_SECONDS
@@ -375,9 +385,6 @@ class Runner:
         for job in jobs:
             self.executor.make_ready(job.spec, job.key, (job.due or 0) * MICROS)
         return bool(jobs)
-
-    def _prepare(self) -> None:
-        prepare_connection(self.writer.store.using, self.settings.lease_seconds)
 
     def _planning_behind(self) -> int:
         due = self.planner.next_due()
@@ -467,6 +474,12 @@ class Runner:
             await self.keeper.leave()
         await self.writer.stop()
         log.info("runner %s has stopped", self.keeper.id)
+
+
+def _writer(clock: Clock, lease_seconds: float) -> Writer:
+    store = RunStore(_new_owner())
+    prepare = partial(prepare_connection, store.using, lease_seconds)
+    return Writer(store, clock, prepare=prepare, tidy=partial(put_journal_away, store.using))
 
 
 def _new_owner() -> str:

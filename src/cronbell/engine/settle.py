@@ -207,10 +207,8 @@ class Settler:
 
     async def _flush(self) -> None:
         try:
-            while True:
+            while len(self._batch):
                 await wait_or(self._no_others, self.clock, GATHER_SECONDS)
-                if not len(self._batch):
-                    return
                 batch, self._batch = self._batch, _Batch()
                 self._committing = len(batch)
                 await self._commit(batch)

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from django.db import InterfaceError, OperationalError, connections
+from django.db import DatabaseError, InterfaceError, OperationalError, connections
 
 from cronbell.clock import Clock
 from cronbell.runlog.store import RunStore
@@ -39,6 +39,7 @@ class _Operation:
     act: Callable[[RunStore], Any]
     future: asyncio.Future[Any]
     durable: bool
+    closing: bool
     result: Any = None
     error: BaseException | None = None
 
@@ -50,14 +51,23 @@ class Writer:
         store: the run log, with this runner's name for leases.
         clock: for pauses between tries while the store is away.
         prepare: run once on the new connection, and again after it was lost.
+        tidy: what ``tidy_up`` has done, outside of any transaction.
     """
 
     def __init__(
-        self, store: RunStore, clock: Clock, *, prepare: Callable[[], None] = lambda: None
+        self,
+        store: RunStore,
+        clock: Clock,
+        *,
+        prepare: Callable[[], None] = lambda: None,
+        tidy: Callable[[], None] = lambda: None,
     ) -> None:
         self.store = store
         self.clock = clock
         self.prepare = prepare
+        self.tidy = tidy
+        self._written = 0  # transactions since the last ``tidy``
+        self._untidy = False
         self.trouble = ""
         self._queue: list[_Operation] = []
         self._wanted = threading.Condition()
@@ -70,19 +80,29 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._thread.start()
 
-    def submit(self, act: Callable[[RunStore], T], *, durable: bool = True) -> asyncio.Future[T]:
+    def submit(
+        self, act: Callable[[RunStore], T], *, durable: bool = True, closing: bool = False
+    ) -> asyncio.Future[T]:
         """Have ``act`` run in the writer's next transaction; the future ends after its commit.
 
         Args:
             act: what to do with the run log.
             durable: the disk must have it before the future ends.
+            closing: the transaction ends with it, whatever has gathered after it: calls wait for
+                what is large, and need not wait for what comes next.
         """
         assert self._loop is not None, "start() comes first"  # noqa: S101 - programmer's error
         future: asyncio.Future[T] = self._loop.create_future()
         with self._wanted:
-            self._queue.append(_Operation(act, future, durable))
+            self._queue.append(_Operation(act, future, durable, closing))
             self._wanted.notify()
         return future
+
+    def tidy_up(self) -> None:
+        """Have ``tidy`` called as soon as nothing waits to be written, if anything was written."""
+        with self._wanted:
+            self._untidy = self._written > 0
+            self._wanted.notify()
 
     async def stop(self) -> None:
         """Finish what has been handed in, then end the thread."""
@@ -93,18 +113,34 @@ class Writer:
 
     def _run(self) -> None:
         try:
-            while operations := self._take():
-                self._perform(operations)
-                self._deliver(operations)
+            while (operations := self._take()) is not None:
+                if operations:
+                    self._perform(operations)
+                    self._deliver(operations)
+                else:
+                    self._tidy()
         finally:
             connections[self.store.using].close()
 
-    def _take(self) -> list[_Operation]:
+    def _take(self) -> list[_Operation] | None:
+        """Wait for operations; none where it is time to tidy up, None at the end."""
         with self._wanted:
-            while not self._queue and not self._stopping:
+            while not (self._queue or self._untidy or self._stopping):
                 self._wanted.wait()
-            operations, self._queue = self._queue, []
-            return operations
+            closed = next((n for n, each in enumerate(self._queue, 1) if each.closing), None)
+            operations = self._queue[:closed]
+            del self._queue[:closed]
+            return operations if operations or not self._stopping else None
+
+    def _tidy(self) -> None:
+        self._untidy, self._written = False, 0
+        if connections[self.store.using].connection is None:
+            return  # lost: what is next made anew is prepared first
+        try:
+            self.tidy()
+        except DatabaseError as error:
+            # Nothing is lost by it; whoever writes next meets the same and says so.
+            log.debug("the run log could not be tidied up: %s", error)
 
     def _perform(self, operations: list[_Operation]) -> None:
         """Run operations in one transaction; where one is at fault, each in its own."""
@@ -140,6 +176,7 @@ class Writer:
         with self.store.transaction(durable=durable):
             for operation in operations:
                 operation.result = operation.act(self.store)
+        self._written += 1
 
     def _given_up(self, operations: list[_Operation], error: Exception) -> bool:
         """Say why the run log cannot be written; give up only where the runner is stopping."""
