@@ -107,7 +107,8 @@ def measure(ideas: int, seed: int, deadline: float, directory: Path) -> int:
     print(f"deleted {gone:,} in {cleaned.runs} runs of {deadline:g} s: {job.seconds:.2f} s")
     print(f"one plain DELETE of {stale:,}: {plain:.2f} s, ratio {job.seconds / plain:.2f}")
     print(f"longest wait of another writer {job.longest:.1f} ms (p99 {job.p99:.1f})", end="")
-    print(f", limit {LIMIT_MS} ms")
+    print(f", limit {LIMIT_MS} ms; its longest commit {job.longest_commit:.1f} ms", end="")
+    print(f"; {len(job.waits):,} writes")
     print(f"{len(reads):,} pages read meanwhile: median {middle:.1f} ms, slowest {slowest:.0f} ms")
     exact = left == 0 and gone == stale == cleaned.deleted
     if not exact:

@@ -12,6 +12,7 @@ other work on the machine disturbs it less.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -26,8 +27,9 @@ UPDATE ideas_idea SET ranking_score = view_count * 0.3
     + (SELECT COUNT(*) FROM ideas_purchase WHERE idea_id = ideas_idea.id) * 3
     + CASE WHEN EXISTS (SELECT 1 FROM ideas_claim WHERE idea_id = ideas_idea.id) THEN 5 ELSE 0 END
 """
+# SQLite writes nothing where a row stays as it is: what is no part of any score or index changes.
 TOUCH = """
-UPDATE ideas_idea SET is_ai_generated = is_ai_generated WHERE id = %s
+UPDATE ideas_idea SET is_ai_generated = NOT is_ai_generated WHERE id = %s
 """
 SCATTER = 7919  # a prime: each idea in turn, none near the one before
 WRITER_PAUSE_SECONDS = 0.003
@@ -63,6 +65,11 @@ class Measured:
     def longest(self) -> float:
         """The longest wait, in milliseconds."""
         return max(self.waits, default=0.0) * 1000
+
+    @property
+    def longest_commit(self) -> float:
+        """The longest commit of the other writer, in milliseconds."""
+        return max(self.commits, default=0.0) * 1000
 
     @property
     def p99(self) -> float:
@@ -107,8 +114,9 @@ def measure(ideas: int, seed: int, directory: Path) -> int:
     run_job()
     print(f"loaded in {SYSTEM_CLOCK.monotonic() - started:.0f} s\n")
     print(f"{'':14}{'plain s':>9}{'job s':>9}{'ratio':>8}{'limit':>7}{'of CPU':>8}", end="")
-    print(f"{'written':>11}{'other writer waits, ms: plain':>32}{'job':>8}{'job p99':>9}")
-    worst, kept = 0.0, True
+    print(f"{'written':>11}{'other writer waits, ms: plain':>32}{'job':>8}{'job p99':>9}", end="")
+    print(f"{'its commit':>12}{'waits':>8}{'load':>6}")
+    worst, kept, committed = 0.0, True, 0.0
     alone = beside_writer(directory, wait_a_little)
     for name, statement, most in SCENARIOS:
         prepare(statement)
@@ -116,18 +124,19 @@ def measure(ideas: int, seed: int, directory: Path) -> int:
         run_job()  # the plain statement's 0.3 leaves other last digits
         prepare(statement)
         job = beside_writer(directory, run_job)
-        worst = max(worst, job.longest)
+        worst, committed = max(worst, job.longest), max(committed, job.longest_commit)
         ratio = job.seconds / plain.seconds
         kept = kept and (most is None or ratio <= most)
         print(
             f"{name:14}{plain.seconds:9.2f}{job.seconds:9.2f}{ratio:8.3f}{most or '-':>7}", end=""
         )
         print(f"{job.processor / plain.processor:8.3f}{job.changed:11,}", end="")
-        print(f"{plain.longest:32.0f}{job.longest:8.1f}{job.p99:9.1f}", flush=True)
+        print(f"{plain.longest:32.0f}{job.longest:8.1f}{job.p99:9.1f}", end="")
+        print(f"{job.longest_commit:12.1f}{len(job.waits):8,}{os.getloadavg()[0]:6.1f}", flush=True)
     print(f"\nlongest wait of another writer beside the job: {worst:.1f} ms (limit {LIMIT_MS} ms)")
     # What the disk and the machine's other work add: the job cannot be quicker than that.
-    own = max(alone.commits, default=0.0) * 1000
-    print(f"longest commit of one row by that writer with nobody beside it: {own:.1f} ms")
+    print(f"longest commit of one row by that writer: {committed:.1f} ms beside the job", end="")
+    print(f", {alone.longest_commit:.1f} ms with nobody beside it")
     return 0 if kept and worst <= LIMIT_MS else 1
 
 
@@ -189,8 +198,8 @@ def beside_writer(directory: Path, work: Callable[[], int]) -> Measured:
 def write_beside(file: Path) -> None:
     """Write an idea every few milliseconds until the input closes; note each wait for its turn.
 
-    Nothing about it changes; but it is waited for the one write lock of SQLite, and on PostgreSQL
-    for the idea's.
+    It waits for the one write lock of SQLite, and on PostgreSQL for the idea's. Each commit waits
+    for the disk, as the service's do.
     """
     import select
 

@@ -365,3 +365,22 @@ def test_the_failure_message_is_in_the_services_language(language, message):
     assert (job.path, job.max_duration) == ("/api/cron/update-rankings", 300)
     with override_settings(LANGUAGE_CODE=language):
         assert str(job.failure_message) == message
+
+
+@pytest.mark.parametrize(("score", "widest"), [(-1, 4), (3.0, 16)])
+def test_blocks_are_wider_where_nothing_is_out_of_date(
+    make_idea, clock, monkeypatch, score, widest
+):
+    """No turn follows them, so that they need not be as short as a rest."""
+    monkeypatch.setattr(module, "FIRST_SPAN", 1)
+    for _ in range(60):
+        make_idea(views=10, score=score)
+    find = module.find_stale
+
+    def slowly(block):
+        ideas, stale = find(block)
+        clock.advance(0.0009 * ideas)
+        return ideas, stale
+
+    monkeypatch.setattr(module, "find_stale", slowly)
+    assert max(block.ideas for block in module.once_round(0, clock)) == widest
