@@ -143,7 +143,7 @@ def ahead(connection: BaseDatabaseWrapper, questions: Sequence[Question]) -> Non
     values = [value for question in questions for value in question.values]
     with connection.cursor() as cursor:
         try:
-            cursor.execute(";\n".join(texts), values)
+            cursor.execute(_joined(texts), values)
         except DatabaseError as error:
             if _code(error) not in {UNKNOWN, CHANGED}:
                 raise
@@ -152,6 +152,11 @@ def ahead(connection: BaseDatabaseWrapper, questions: Sequence[Question]) -> Non
         for question in questions:
             kept[question] = _answer(cursor, question)
             cursor.nextset()
+
+
+def _joined(texts: Sequence[str]) -> str:
+    # Of files and their names only.
+    return ";\n".join(texts)
 
 
 def _answer(cursor: Any, question: Question) -> Answer:
