@@ -57,3 +57,16 @@ def test_a_broken_promise_is_said(capsys, changes, word):
 
 def test_a_wrong_total_breaks_it_too():
     assert not size.report(found(), found() | {"recount": False})
+
+
+def test_what_there_was_no_time_to_compare_is_said(capsys):
+    with size.empty_store("sqlite") as lent:
+        run = {key: value for key, value in os.environ.items() if key == "CRONBELL_TEST_RUN"}
+        environment = {**lent, **run}
+        size.run_role("make", 1_500, 1, environment)
+        measured = size.measured(environment, 1, comparing=0)
+    assert {each["right"] for each in measured["found"] if each["comparable"]} == {None}
+    size.report(measured, measured)
+    said = capsys.readouterr().out
+    assert "large log: 0 of 8" in said
+    assert "no time was left for: page 1, page 2," in said
