@@ -82,20 +82,35 @@ class Comparison:
             raise TimeoutError
         connection = connections[ALIAS]
         connection.ensure_connection()
-        if connection.vendor == "sqlite":
-            over = lambda: SYSTEM_CLOCK.monotonic() > self._until  # noqa: E731 - one line
-            connection.connection.set_progress_handler(over, STEPS)
+        try:
+            if connection.vendor == "sqlite":
+                connection.connection.set_progress_handler(self._over, STEPS)
+            else:
+                _set_timeout(f"{max(1, int(left * 1000))}ms")
             yield
-            connection.connection.set_progress_handler(None, 0)
-            return
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('statement_timeout', %s, false)", [f"{left:.0f}s"])
-        yield
+        finally:
+            if connection.vendor == "sqlite":
+                connection.connection.set_progress_handler(None, 0)
+            else:
+                _set_timeout("0")
+
+    def _over(self) -> bool:
+        return SYSTEM_CLOCK.monotonic() > self._until
+
+
+def _set_timeout(text: str) -> None:
+    with connections[ALIAS].cursor() as cursor:
+        cursor.execute("SELECT set_config('statement_timeout', %s, false)", [text])
 
 
 def comparable(question: Question) -> bool:
     """Say whether there is something to compare of an answer."""
     return question.path in {LOG, API}
+
+
+def reads_everything(question: Question) -> bool:
+    """Say whether comparing an answer takes seconds of a large log; others come first."""
+    return question.path == LOG and "text" not in question.query
 
 
 def _numbers(pattern: re.Pattern[str], page: str) -> list[int]:
