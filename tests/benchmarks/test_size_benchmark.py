@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 
 import pytest
+from django.db import OperationalError, connections
 
-from benchmarks import size
+from benchmarks import size, size_answers
+from cronbell.runlog.router import ALIAS
 
 
 def test_it_runs_small_and_every_answer_is_right():
@@ -57,3 +59,33 @@ def test_a_broken_promise_is_said(capsys, changes, word):
 
 def test_a_wrong_total_breaks_it_too():
     assert not size.report(found(), found() | {"recount": False})
+
+
+def test_what_there_was_no_time_to_compare_is_said(capsys):
+    with size.empty_store("sqlite") as lent:
+        run = {key: value for key, value in os.environ.items() if key == "CRONBELL_TEST_RUN"}
+        environment = {**lent, **run}
+        size.run_role("make", 1_500, 1, environment)
+        measured = size.measured(environment, 1, comparing=0)
+    assert {each["right"] for each in measured["found"] if each["comparable"]} == {None}
+    size.report(measured, measured)
+    said = capsys.readouterr().out
+    assert "large log: 0 of 8" in said
+    assert "no time was left for: page 1, page 2," in said
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "runlog"])
+def test_a_statement_is_given_up_when_time_is_up_and_the_next_is_not(monkeypatch):
+    monkeypatch.setattr(size_answers, "STEPS", 10)
+    long = (
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000000)"
+        " SELECT COUNT(*) FROM n"
+    )
+    comparison = size_answers.Comparison(0.05)
+    with connections[ALIAS].cursor() as cursor:
+        with pytest.raises(OperationalError), comparison._bounded():
+            cursor.execute(long)
+        cursor.execute("SELECT 1")
+        assert cursor.fetchone() == (1,)
+    with pytest.raises(TimeoutError), comparison._bounded():
+        pass

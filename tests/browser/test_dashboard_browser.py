@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
@@ -15,6 +17,7 @@ pytestmark = [
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 ONE_POLL = 12_000  # milliseconds; the page asks every five seconds
 DESKTOP = {"viewport": {"width": 1440, "height": 900}}
+LONG_RANGE = "?since=2026-01-01T00:00:00Z&until=2099-01-01T00:00:00Z"
 
 
 def finish(status="success", **columns):
@@ -39,6 +42,22 @@ def test_sign_in_filter_and_page(open_page, shoot):
     expect(page.locator("tbody tr")).to_have_count(4)
     page.go_back()
     expect(page.locator("tbody tr")).to_have_count(12)
+
+
+def test_a_range_of_time_stays_until_it_is_removed(open_page, shoot):
+    page = open_page(f"/admin/cron-logs{LONG_RANGE}", **DESKTOP, timezone_id="Asia/Seoul")
+    expect(page.locator("#log-range")).to_contain_text("From 2026-01-01 09:00:00 KST")
+    shoot(page, "logs-range")
+    page.select_option("#filter-job", "update-rankings")
+    expect(page.locator("#chip-all")).to_have_attribute("href", re.compile("job_name=update"))
+    assert page.url.count("since=2026-01-01") == page.url.count("until=2099-01-01") == 1
+    page.click("#range-remove")
+    expect(page.locator("#log-range")).to_have_count(0)
+    assert page.url.endswith("?job_name=update-rankings")
+    # The form beside the log has forgotten it, too.
+    page.select_option("#filter-job", "clean-data")
+    expect(page.locator("#chip-all")).to_have_attribute("href", "?job_name=clean-data")
+    assert page.url.endswith("?job_name=clean-data")
 
 
 def test_search_as_you_type_keeps_the_cursor_in_the_box(open_page):
@@ -164,12 +183,17 @@ def test_times_are_the_viewers(open_page):
 
 @pytest.mark.parametrize(
     "path",
-    ["/admin/cron-logs", "/admin/cron-logs?status=missed", "/admin/run-now?job_name=clean-data"],
+    [
+        "/admin/cron-logs",
+        "/admin/cron-logs?status=missed",
+        f"/admin/cron-logs{LONG_RANGE}",
+        "/admin/run-now?job_name=clean-data",
+    ],
 )
 def test_nothing_is_wider_than_a_phone(open_page, shoot, path):
     page = open_page(path, **PHONE)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    shoot(page, f"phone{path.count('?')}{path.count('run-now')}")
+    shoot(page, f"phone{path.count('?')}{path.count('run-now')}{path.count('until')}")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -187,6 +211,7 @@ def test_axe_finds_nothing(open_page, scheme, size, shoot):
     for path in (
         "/admin/cron-logs",
         "/admin/cron-logs?status=skipped",
+        f"/admin/cron-logs{LONG_RANGE}",
         f"/admin/runs/{failed.pk}",
         "/admin/run-now?job_name=clean-data",
     ):

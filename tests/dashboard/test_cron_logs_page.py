@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
@@ -11,6 +12,7 @@ from tests.dashboard.conftest import spec
 from tests.support import pages
 
 from cronbell.dashboard.pages.live import VERSION_HEADER, page_window
+from cronbell.dashboard.preferences import ZONE_COOKIE
 from cronbell.runlog import log_counts
 from cronbell.runlog.log_pages import Log
 from cronbell.runlog.models import Job
@@ -111,6 +113,54 @@ def test_status_chips_carry_counts_and_keep_the_filter(admin, make_run):
     assert '<span class="count">1</span>' in chip
     assert 'href="?job_name=update-rankings&amp;status=success"' in page
     assert re.search(r'<option value="clean-data">clean-data \(1\)</option>', page)
+
+
+RANGE = {"since": "2026-11-22T00:00:00Z", "until": "2026-11-23T00:00:00+00:00"}
+
+
+def plain(markup: str) -> str:
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", "", markup)).split())
+
+
+def test_a_range_of_time_is_shown_in_the_viewers_zone_and_can_be_removed(admin, make_run):
+    make_run("clean-data")
+    admin.cookies[ZONE_COOKIE] = "Asia/Seoul"
+    page = admin.get(URL, {**RANGE, "job_name": "clean-data", "page": "3"}).content.decode()
+    shown = re.search(r'<p class="range".*?</p>', page, re.DOTALL)[0]
+    assert plain(shown) == (
+        "From 2026-11-22 09:00:00 KST (2026-11-22 00:00:00 UTC) "
+        "until 2026-11-23 09:00:00 KST (2026-11-23 00:00:00 UTC) Show all times"
+    )
+    # Nothing but the range goes, and the page, whose number meant another list.
+    assert 'href="?job_name=clean-data"' in shown
+    since = admin.get(URL, {"since": RANGE["since"]}).content.decode()
+    assert "Since 2026-11-22 09:00:00 KST" in plain(since)
+    until = admin.get(URL, {"until": RANGE["until"]}).content.decode()
+    assert "Until 2026-11-23 09:00:00 KST" in plain(until)
+    assert 'id="log-range"' not in admin.get(URL).content.decode()
+
+
+def test_a_range_of_time_is_told_in_korean(admin, make_run):
+    make_run()
+    admin.cookies["django_language"] = "ko"
+    words = plain(admin.get(URL, RANGE).content.decode())
+    assert "2026-11-22 00:00:00 UTC부터 2026-11-23 00:00:00 UTC 전까지 모든 시각 보기" in words
+
+
+def test_a_range_of_time_stays_when_another_filter_is_chosen(admin, make_run):
+    make_run()
+    page = admin.get(URL, RANGE).content.decode()
+    chip = re.search(r'id="chip-all" href="([^"]+)"', page)[1]
+    assert html.unescape(chip) == f"?{urlencode(RANGE)}"
+    # The form sends it along, with JavaScript or without.
+    form = re.search(r'<form id="filters".*?</form>', page, re.DOTALL)[0]
+    sent = dict(re.findall(r'name="(since|until)" id="[^"]+" value="([^"]*)"', form))
+    assert sent == {"since": "2026-11-22T00:00:00Z", "until": "2026-11-23T00:00:00Z"}
+    # What the form sends follows what the log shows, as after a click on "Show all times".
+    for query, values in ((RANGE, sent), ({}, {"since": "", "until": ""})):
+        part = admin.get(URL, query, headers={**FRAGMENT, "HX-Boosted": "true"}).content.decode()
+        for name, value in values.items():
+            assert f'id="filter-{name}" value="{value}" hx-swap-oob="true"' in part
 
 
 def test_a_capped_count_is_shown_as_such(admin, make_run, monkeypatch):

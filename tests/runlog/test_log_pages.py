@@ -15,7 +15,15 @@ from tests.runlog.conftest import NOON, SECOND, roll, row
 
 from cronbell.clock import to_micros
 from cronbell.config.retention import Retention
-from cronbell.runlog import log_counts, log_pages, log_ranges, log_tree, rollups
+from cronbell.runlog import (
+    log_ahead,
+    log_counts,
+    log_pages,
+    log_ranges,
+    log_tree,
+    prepared,
+    rollups,
+)
 from cronbell.runlog.log_count_tables import LogBlock, LogCount
 from cronbell.runlog.log_pages import Log
 from cronbell.runlog.models import Job, RollupCursor, RollupLeft, Run
@@ -184,6 +192,25 @@ def check_page(wanted: LogFilter, chance: random.Random, *, exact: bool) -> None
         assert list(after) == everything[at + 1 : at + 1 + limit], wanted
 
 
+def check_ahead(wanted: LogFilter, jobs, chance: random.Random) -> None:
+    """What is asked ahead of a page changes nothing of it."""
+    everything = expected(wanted)
+    number, limit = chance.choice([1, 1, 1, 2, 3]), chance.choice([1, 4, 10])
+    at = chance.choice([None, None, *range(len(everything))])
+    first = (number - 1) * limit if at is None else at + 1
+    cursor = None if at is None else everything[at].pk
+    plain, ids = Log(wanted), [job.pk for job in jobs]
+    with prepared.page(connections[ALIAS]):
+        log_ahead.ask(log_ahead.log(wanted))
+        log = Log(wanted)
+        log.ask_ahead(number, limit, cursor, ids)
+        page = log.listed(number, limit, cursor)
+        assert [run.pk for run in page.runs] == [
+            run.pk for run in everything[first : first + limit]
+        ], (wanted, number, limit, cursor)
+        assert (log.statuses, log.jobs(ids)) == (plain.statuses, plain.jobs(ids)), wanted
+
+
 def check_chips(wanted: LogFilter, jobs) -> None:
     chips = Log(wanted).statuses
     found = Counter(run.status for run in expected(replace(wanted, status=None)))
@@ -215,6 +242,7 @@ def test_whatever_is_counted_pages_are_what_reading_all_gives(jobs, monkeypatch,
         for _ in range(6):
             check_page(filters(chance), chance, exact=True)
             check_chips(filters(chance), jobs)
+            check_ahead(filters(chance), jobs, chance)
         with monkeypatch.context() as patch:
             # As where no runner has counted for long.
             patch.setattr(log_counts, "UNCOUNTED_MOST", 0)
@@ -284,7 +312,8 @@ def test_runs_that_began_long_before_their_neighbours_split_no_range(jobs, apart
     roll(Roller())
     log = Log(LogFilter(since=NOON - HOUR))
     assert log.page(1, 200).runs == list(reversed([r for r in runs if r.started_at is not None]))
-    _, *ranges = log._segments
+    # All are counted, so that none is beside them.
+    ranges = log._segments
     walked = [segment for segment in ranges if not segment.certain]
     assert (len(ranges), len(ranges[0].out), bool(walked)) == (
         (1, 3, False) if apart else (4, 0, True)
@@ -293,7 +322,7 @@ def test_runs_that_began_long_before_their_neighbours_split_no_range(jobs, apart
     assert [run.pk for run in before.page(1, 200).runs] == [
         runs[number].pk for number in (110, 70, 30)
     ]
-    only = [segment.only for segment in before._segments[1:]]
+    only = [segment.only for segment in before._segments]
     assert [len(each) for each in only if each is not None] == ([3] if apart else [])
 
 

@@ -96,3 +96,58 @@ def test_within_a_transaction_nothing_is_prepared(connection, ids):
 def test_another_fault_is_not_hidden(connection):
     with pytest.raises(Exception, match="invalid input syntax"):
         prepared.read(connection, "log_rows", ["no JSON"])
+
+
+QUESTIONS = [
+    prepared.Question("job_names", (10,)),
+    prepared.Question("runs_left"),
+    prepared.Question("job_lines", ("%", 10, "%"), named=True),
+]
+
+
+def test_what_is_asked_ahead_takes_one_trip_and_answers_the_same(connection, ids):
+    questions = [*QUESTIONS, prepared.Question("log_rows", (ids,), prepared=False)]
+    one_by_one = [prepared.answer(connection, question) for question in questions]
+    with prepared.page(connection):
+        with CaptureQueriesContext(connection) as asked:
+            prepared.ahead(connection, questions)
+            assert [prepared.answer(connection, each) for each in questions] == one_by_one
+        assert len(asked) == 1
+        # Who asks again wants to know what it is by then.
+        Run.objects.all().delete()
+        assert prepared.answer(connection, questions[-1]).rows == []
+
+
+def test_nothing_asked_ahead_outlives_its_page(connection, ids):
+    with prepared.page(connection):
+        prepared.ahead(connection, QUESTIONS)
+    with CaptureQueriesContext(connection) as asked:
+        prepared.ahead(connection, QUESTIONS)
+        assert len(asked) == 0
+        assert prepared.read(connection, "job_names", [10]) != []
+    assert len(asked) == 1
+
+
+def test_within_a_transaction_nothing_is_asked_ahead(connection, ids):
+    with prepared.page(connection), transaction.atomic(using=ALIAS):
+        with CaptureQueriesContext(connection) as asked:
+            prepared.ahead(connection, QUESTIONS)
+        assert len(asked) == 0
+
+
+def test_behind_a_pooler_what_cannot_be_asked_ahead_is_asked_by_itself(connection, ids):
+    """The names are not there: each statement finds that out, and is right."""
+    with prepared.page(connection):
+        prepared.ahead(connection, QUESTIONS)
+    with connection.cursor() as cursor:
+        cursor.execute("DEALLOCATE ALL")
+    with prepared.page(connection):
+        prepared.ahead(connection, QUESTIONS)
+        assert prepared.read(connection, "job_names", [10]) != []
+        prepared.ahead(connection, QUESTIONS[1:])
+        assert prepared.read(connection, "runs_left", []) == []
+
+
+def test_a_fault_of_what_is_asked_ahead_is_not_hidden(connection):
+    with prepared.page(connection), pytest.raises(Exception, match="invalid input syntax"):
+        prepared.ahead(connection, [prepared.Question("log_rows", ("no JSON",))])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -15,6 +16,8 @@ from cronbell.dashboard.additions import Addition, additions
 from cronbell.dashboard.preferences import theme_of
 from cronbell.runlog import queries
 from cronbell.server.health import Check, Trouble, watch
+
+_KEPT = "_cronbell_shell"
 
 
 class Shell:
@@ -43,9 +46,14 @@ class Shell:
         return user is not None and may_see(user)
 
     @cached_property
+    def now(self) -> datetime:
+        """The moment that the page is of."""
+        return SYSTEM_CLOCK.now()
+
+    @cached_property
     def runner(self) -> queries.RunnerState:
         """Whether a runner is alive, and when one was last seen."""
-        return queries.runner_state(SYSTEM_CLOCK.now())
+        return queries.runner_state(self.now)
 
     @property
     def additions(self) -> list[Addition]:
@@ -67,4 +75,13 @@ class Shell:
 
 def shell(request: HttpRequest) -> dict[str, Any]:
     """Give templates ``shell``."""
-    return {"shell": Shell(request)}
+    return {"shell": shell_of(request)}
+
+
+def shell_of(request: HttpRequest) -> Shell:
+    """Return the frame of a request, the same each time."""
+    known: Shell | None = getattr(request, _KEPT, None)
+    if known is None:
+        known = Shell(request)
+        setattr(request, _KEPT, known)
+    return known

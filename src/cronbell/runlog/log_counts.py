@@ -21,7 +21,7 @@ from typing import NamedTuple
 from django.db import connections
 
 from cronbell.runlog.log_count_tables import LogBlock
-from cronbell.runlog.prepared import read
+from cronbell.runlog.prepared import Question, answer
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import execute, rows_parameter
 
@@ -121,21 +121,34 @@ def size_of(level: int) -> int:
     return int(BLOCK * FANOUT**level)
 
 
+def state_question() -> Question:
+    """Return what ``state`` asks."""
+    return Question("counts_state", (UNCOUNTED_MOST + 1,))
+
+
 def state() -> State:
     """Return how far runs are counted."""
-    return State(*read(connections[ALIAS], "counts_state", [UNCOUNTED_MOST + 1])[0])
+    return State(*answer(connections[ALIAS], state_question()).rows[0])
+
+
+def status_question(job_id: int | None, known: State) -> Question:
+    """Return what ``by_status`` asks."""
+    if job_id is None:
+        return Question("counts_of_log", (known.upto,))
+    return Question("counts_of_job", (job_id, job_id, known.upto, job_id))
 
 
 def by_status(job_id: int | None, known: State) -> dict[str, int]:
     """Return how many runs there are of each status, exactly; of one job or of all."""
-    connection = connections[ALIAS]
-    if job_id is None:
-        return dict(read(connection, "counts_of_log", [known.upto]))
-    return dict(read(connection, "counts_of_job", [job_id, job_id, known.upto, job_id]))
+    return dict(answer(connections[ALIAS], status_question(job_id, known)).rows)
+
+
+def job_question(job_ids: Sequence[int], status: str, known: State) -> Question:
+    """Return what ``by_job`` asks."""
+    jobs = rows_parameter([[each] for each in job_ids])
+    return Question("counts_by_job", (jobs, known.upto, *[status] * 6))
 
 
 def by_job(job_ids: Sequence[int], status: str, known: State) -> dict[int, int]:
     """Return how many runs of a status (empty: of any) these jobs have, exactly."""
-    jobs = rows_parameter([[each] for each in job_ids])
-    parameters = [jobs, known.upto, *[status] * 6]
-    return dict(read(connections[ALIAS], "counts_by_job", parameters))
+    return dict(answer(connections[ALIAS], job_question(job_ids, status, known)).rows)

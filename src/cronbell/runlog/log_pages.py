@@ -18,10 +18,10 @@ from django.db.models.functions import Coalesce
 from django.db.models.lookups import GreaterThanOrEqual, LessThan
 
 from cronbell.clock import to_micros
-from cronbell.runlog import log_counts, log_ranges, log_search, log_walks
+from cronbell.runlog import log_ahead, log_counts, log_ranges, log_search, log_walks
 from cronbell.runlog.log_counts import EVER
 from cronbell.runlog.log_ranges import Found, Segment
-from cronbell.runlog.log_rows import ListedRun, listed_runs, whole_runs
+from cronbell.runlog.log_rows import ListedRun, listed_runs, rows_question, whole_runs
 from cronbell.runlog.log_search import Match
 from cronbell.runlog.log_tree import Times
 from cronbell.runlog.models import ACTIVE_VALUES, Run
@@ -76,15 +76,48 @@ class Log:
     def listed(self, page: int, limit: int, cursor: int | None = None) -> LogPage[ListedRun]:
         """Return what a list shows of one page, or of the runs that come after a cursor."""
         page = page if cursor is None else 1
-        ids = self._page_ids((page - 1) * limit, limit, below=cursor)
+        ids = self._page_ids((page - 1) * limit, limit, below=cursor, rows=True)
         return LogPage(runs=listed_runs(ids), total=self.total, page=page, limit=limit)
 
-    def _page_ids(self, offset: int, limit: int, below: int | None = None) -> Sequence[int]:
+    def ask_ahead(
+        self, page: int, limit: int, cursor: int | None = None, job_ids: Sequence[int] = ()
+    ) -> None:
+        """Have asked together what ``listed`` and the numbers beside it are going to ask.
+
+        Args:
+            page: as of ``listed``.
+            limit: as of ``listed``.
+            cursor: as of ``listed``.
+            job_ids: whose numbers of runs will be wanted.
+        """
+        if self.wanted.text or self._nothing or not self._state.near:
+            return
+        status, job_id, segments = self.wanted.status, self._job_id, self._segments
+        if not self._timed:
+            value = status.value if status else log_counts.ANY
+            questions = [log_counts.status_question(job_id, self._state)]
+            questions += [log_counts.job_question(job_ids, value, self._state)] if job_ids else []
+        else:
+            walked = job_id is None or self._walked_over <= WALKED
+            of_job = None if job_id is None else (job_id, self.cap + 1)
+            questions = log_ahead.of_time(segments, self._instants, of_job) if walked else []
+            if job_ids:
+                questions += log_ahead.by_job(segments, self._times, status, JOBS_WINDOW + 1)
+        if page == 1 or cursor is not None:
+            rest = [part if cursor is None else part.below(cursor) for part in segments]
+            questions += log_ahead.walks(rest, self._times, job_id, status, limit)
+        log_ahead.ask(questions)
+
+    def _page_ids(
+        self, offset: int, limit: int, below: int | None = None, *, rows: bool = False
+    ) -> Sequence[int]:
         ids: Sequence[int] = []
         for _ in range(TRIES):
             total = self.total
             past = below is None and not total.capped and offset >= total.number
             ids = [] if past else self._ids(offset, limit, below)
+            if rows and ids and self._timed:
+                log_ahead.ask([log_counts.state_question(), rows_question(ids)])
             if not self._moved(offset):
                 break
         return ids
@@ -253,6 +286,8 @@ class Log:
         for segment in segments:
             # One bound, not two: SQLite begins at whichever it likes and goes over what is between.
             part = segment if below is None else segment.below(below)
+            if part.high < part.low:
+                continue
             if part.only is not None:
                 some = self._ids_of(part.only, status)
                 ids += some[offset : offset + limit - len(ids)]
@@ -263,7 +298,8 @@ class Log:
                     if above < offset:
                         offset -= above
                         continue
-                ids += self._ids_in(part, offset, limit - len(ids))
+                # As many as of the first: what was asked ahead did not know how many are left.
+                ids += self._ids_in(part, offset, limit)[: limit - len(ids)]
                 offset = 0
             if len(ids) == limit:
                 break

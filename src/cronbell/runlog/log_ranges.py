@@ -18,12 +18,14 @@ from django.db import connections
 from cronbell.runlog.log_counts import ALL_JOBS, ANY, EVER, WEEK, State, size_of
 from cronbell.runlog.log_tree import Part, Range, Times, Tree, nodes
 from cronbell.runlog.models import FINAL_VALUES
-from cronbell.runlog.prepared import read
+from cronbell.runlog.prepared import Question, answer, read
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import rows_parameter
 
 # A range of time is at most so many ranges of ids; beyond, the smallest gaps are walked through.
 SEGMENTS = 64
+# The runs that were left.
+LEFT = Question("runs_left")
 
 
 class Found(NamedTuple):
@@ -95,13 +97,14 @@ def segments(since: int | None, until: int | None, known: State) -> list[Segment
     waiting = {run.id: (run, asked.has(at)) for run, at in _left()}
     astray = {run.id: (run, asked.has(at)) for run, at in _astray(tree.parts)} | waiting
     found = [astray[number] for number in sorted(astray, reverse=True)]
-    newest = Segment(known.upto + 1, EVER, certain=False)
-    return [newest, *_pieces(_few(_joined(tree.ranges)), found)]
+    pieces = list(_pieces(_few(_joined(tree.ranges)), found))
+    if known.newest <= known.upto:
+        return pieces
+    return [Segment(known.upto + 1, EVER, certain=False), *pieces]
 
 
-def by_status(parts: Sequence[Segment], since: int | None, until: int | None) -> dict[str, int]:
-    """Return how many runs of each status segments have that began within their range of time."""
-    numbers: dict[str, int] = {}
+def counted_questions(parts: Sequence[Segment]) -> list[Question]:
+    """Return what ``by_status`` asks the blocks."""
     blocks = [
         [*block, status]
         for part in parts
@@ -109,10 +112,15 @@ def by_status(parts: Sequence[Segment], since: int | None, until: int | None) ->
         for block in nodes(part.low, part.high)
         for status in FINAL_VALUES
     ]
+    return [Question("blocks_counted", (rows_parameter(blocks),))] if blocks else []
+
+
+def by_status(parts: Sequence[Segment], since: int | None, until: int | None) -> dict[str, int]:
+    """Return how many runs of each status segments have that began within their range of time."""
+    numbers: dict[str, int] = {}
     found: list[tuple[str, int]] = []
-    if blocks:
-        rows = read(connections[ALIAS], "blocks_counted", [rows_parameter(blocks)])
-        found += [(status, number) for status, number in rows]
+    for question in counted_questions(parts):
+        found += answer(connections[ALIAS], question).rows
     found += walked(parts, since, until).items()
     for part in parts:
         if part.certain:
@@ -122,6 +130,17 @@ def by_status(parts: Sequence[Segment], since: int | None, until: int | None) ->
     for status, number in found:
         numbers[status] = numbers.get(status, 0) + number
     return numbers
+
+
+def walked_questions(
+    parts: Iterable[Segment], since: int | None, until: int | None, job_id: int = ALL_JOBS
+) -> list[Question]:
+    """Return what ``walked`` asks."""
+    spans = [[part.low, part.high] for part in parts if not part.certain]
+    if not spans:
+        return []
+    values = (rows_parameter(spans), *times(since, until), job_id, job_id)
+    return [Question("runs_of_time", values)]
 
 
 def walked(
@@ -135,11 +154,10 @@ def walked(
         until: the first after it.
         job_id: of the runs that are counted.
     """
-    spans = [[part.low, part.high] for part in parts if not part.certain]
-    if not spans:
-        return {}
-    parameters = [rows_parameter(spans), *times(since, until), job_id, job_id]
-    return dict(read(connections[ALIAS], "runs_of_time", parameters))
+    found: dict[str, int] = {}
+    for question in walked_questions(parts, since, until, job_id):
+        found.update(answer(connections[ALIAS], question).rows)
+    return found
 
 
 def seek(segment: Segment, status: str, offset: int) -> tuple[int, int]:
@@ -185,7 +203,7 @@ def left() -> tuple[Found, ...]:
 
 
 def _left() -> list[tuple[Found, int]]:
-    rows = read(connections[ALIAS], "runs_left", [])
+    rows = answer(connections[ALIAS], LEFT).rows
     return [(Found(pk, job_id, status, counted=False), at) for pk, job_id, status, at in rows]
 
 

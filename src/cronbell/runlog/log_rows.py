@@ -12,7 +12,7 @@ from django.db import connections
 
 from cronbell.clock import from_micros
 from cronbell.runlog.models import Run
-from cronbell.runlog.prepared import read
+from cronbell.runlog.prepared import Question, answer
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import rows_parameter
 
@@ -58,12 +58,16 @@ def whole_runs(ids: Sequence[int]) -> list[Run]:
     return list(rows.defer("body", "job__spec"))
 
 
+def rows_question(ids: Sequence[int]) -> Question:
+    """Return what ``listed_runs`` asks."""
+    return Question("log_rows", (rows_parameter([[number] for number in ids]),))
+
+
 def listed_runs(ids: Sequence[int]) -> list[ListedRun]:
     """Return what a list shows of runs, the newest first."""
     if not ids:
         return []
-    found = read(connections[ALIAS], "log_rows", [rows_parameter([[number] for number in ids])])
-    return [_listed(row) for row in found]
+    return [_listed(row) for row in answer(connections[ALIAS], rows_question(ids)).rows]
 
 
 def newest_runs(job_id: int, limit: int) -> list[ListedRun]:

@@ -16,7 +16,7 @@ from django.db import connections
 
 from cronbell.runlog import log_counts
 from cronbell.runlog.log_counts import EVER, size_of
-from cronbell.runlog.prepared import read
+from cronbell.runlog.prepared import Question, answer
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import rows_parameter
 
@@ -100,7 +100,7 @@ class Tree:
         """Go through the blocks of the ids up to one."""
         self._room = LOOKED_UP
         top = log_counts.LEVELS - 1
-        opened = [(0, upto // size_of(top))]
+        opened = [(0, EVER)]
         weeks: list[Part] = []
         for level in range(top, -1, -1):
             wanted = [[level, first, last, -EVER, EVER] for first, last in opened]
@@ -111,6 +111,8 @@ class Tree:
             weeks = self._kept(level, astray)
             mixed: list[int] = []
             for number, parts in blocks.items():
+                if number > upto // size_of(level):
+                    continue
                 certain, others = self._decided(parts, level)
                 if certain is False and level and len(mixed) < OPENED:
                     mixed.append(number)
@@ -130,7 +132,7 @@ class Tree:
         everything = level == log_counts.LEVELS - 1
         blocks: dict[int, list[Part]] = {}
         astray: list[Part] = []
-        for row in read(connections[ALIAS], "blocks_parts", [rows_parameter(wanted)]):
+        for row in answer(connections[ALIAS], _parts_question(wanted)).rows:
             part = Part(*row)
             if everything or part.block // log_counts.FANOUT in parents:
                 blocks.setdefault(part.block, []).append(part)
@@ -163,6 +165,15 @@ class Tree:
             return False, []
         self._room -= least
         return (True, out) if cost_out <= cost_inside else (None, inside)
+
+
+def top_question() -> Question:
+    """Return what a search asks first, whatever the range of time."""
+    return _parts_question([[log_counts.LEVELS - 1, 0, EVER, -EVER, EVER]])
+
+
+def _parts_question(wanted: Sequence[Sequence[int]]) -> Question:
+    return Question("blocks_parts", (rows_parameter(wanted),))
 
 
 def _within(block: int) -> tuple[int, int]:

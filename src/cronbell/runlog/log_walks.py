@@ -15,19 +15,19 @@ from django.db import connections
 from cronbell.runlog.log_ranges import Segment
 from cronbell.runlog.log_tree import Times
 from cronbell.runlog.models import ACTIVE_VALUES, FINAL_VALUES
-from cronbell.runlog.prepared import read
+from cronbell.runlog.prepared import Question, answer
 from cronbell.runlog.router import ALIAS
-from cronbell.runlog.statements import fetch, rows_parameter
+from cronbell.runlog.statements import rows_parameter
 from cronbell.states import Status, is_final
 
-# By whether a job is named, and a status; and how they are asked.
+# By whether a job is named, and a status; and whether they are prepared.
 WALKS = {
-    (False, False): ("runs_walked", read),
-    (False, True): ("runs_walked_of_status", fetch),
-    (True, False): ("runs_walked_of_job", read),
-    (True, True): ("runs_walked_of_job_and_status", read),
+    (False, False): ("runs_walked", True),
+    (False, True): ("runs_walked_of_status", False),
+    (True, False): ("runs_walked_of_job", True),
+    (True, True): ("runs_walked_of_job_and_status", True),
 }
-WALKS_FOR_JOBS = {False: ("jobs_walked", read), True: ("jobs_walked_of_status", fetch)}
+WALKS_FOR_JOBS = {False: ("jobs_walked", True), True: ("jobs_walked_of_status", False)}
 
 
 def walkable(status: Status | None) -> bool:
@@ -47,12 +47,19 @@ def ids(
         status: of which status, one that is walkable; None for any.
         part: which of them, as of a list.
     """
-    name, ask = WALKS[job_id is not None, status is not None]
-    of = [] if job_id is None else [job_id]
-    become = [] if status is None else [status.value]
-    span = [segment.low, segment.high, *asked]
-    values = [*of, *become, *span, part.stop - part.start, part.start]
-    return [row[0] for row in ask(connections[ALIAS], name, values)]
+    question = ids_question(segment, asked, job_id, status, part)
+    return [row[0] for row in answer(connections[ALIAS], question).rows]
+
+
+def ids_question(
+    segment: Segment, asked: Times, job_id: int | None, status: Status | None, part: slice
+) -> Question:
+    """Return what ``ids`` asks."""
+    name, prepared = WALKS[job_id is not None, status is not None]
+    of = () if job_id is None else (job_id,)
+    become = () if status is None else (status.value,)
+    span = (segment.low, segment.high, *asked)
+    return Question(name, (*of, *become, *span, part.stop - part.start, part.start), prepared)
 
 
 def by_job(
@@ -66,8 +73,6 @@ def by_job(
         status: of which status, one that is walkable; None for any.
         most: how many are looked at.
     """
-    name, ask = WALKS_FOR_JOBS[status is not None]
-    values = [] if status is None else [status.value]
     counts: Counter[int] = Counter()
     for segment in segments:
         left = most - counts.total()
@@ -76,9 +81,16 @@ def by_job(
                 [run.job_id for run in segment.only if status in {None, run.status}][:left]
             )
         elif left:
-            asked_for = [*values, segment.low, segment.high, *asked, left]
-            counts.update(dict(ask(connections[ALIAS], name, asked_for)))
+            question = by_job_question(segment, asked, status, left)
+            counts.update(dict(answer(connections[ALIAS], question).rows))
     return counts
+
+
+def by_job_question(segment: Segment, asked: Times, status: Status | None, most: int) -> Question:
+    """Return what ``by_job`` asks about a segment, where it may look at so many runs still."""
+    name, prepared = WALKS_FOR_JOBS[status is not None]
+    become = () if status is None else (status.value,)
+    return Question(name, (*become, segment.low, segment.high, *asked, most), prepared)
 
 
 def by_status_of_job(segment: Segment, job_id: int, most: int) -> Counter[str]:
@@ -94,10 +106,16 @@ def by_status_of_job(segment: Segment, job_id: int, most: int) -> Counter[str]:
     if segment.only is not None:
         return Counter(run.status for run in segment.only if run.job_id == job_id)
     out = Counter(run.status for run in segment.out if run.job_id == job_id)
-    statuses = rows_parameter([[value] for value in FINAL_VALUES])
-    parameters = [job_id, segment.low, segment.high, most + out.total(), statuses]
-    numbers = Counter(dict(read(connections[ALIAS], "count_of_job", parameters)))
+    question = of_job_question(segment, job_id, most)
+    numbers = Counter(dict(answer(connections[ALIAS], question).rows))
     numbers.subtract({status: n for status, n in out.items() if status in FINAL_VALUES})
     going = [run for run in segment.plus if run.status in ACTIVE_VALUES]
     numbers.update(run.status for run in going if run.job_id == job_id)
     return numbers
+
+
+def of_job_question(segment: Segment, job_id: int, most: int) -> Question:
+    """Return what ``by_status_of_job`` asks about a segment of which not all is known."""
+    out = sum(run.job_id == job_id for run in segment.out)
+    statuses = rows_parameter([[value] for value in FINAL_VALUES])
+    return Question("count_of_job", (job_id, segment.low, segment.high, most + out, statuses))

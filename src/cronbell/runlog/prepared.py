@@ -6,12 +6,16 @@ same whatever the values: each step of theirs is into an index that the text its
 
 They are prepared in SQL under names made from their text, so that two connections which share one
 of the server's, as behind a pooler, mean the same by a name.
+
+And what a page is going to ask for is asked in one trip to the server (``ahead``): for most of
+these statements the way there and back takes longer than the answer.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from hashlib import sha256
 from itertools import count
@@ -21,7 +25,7 @@ from weakref import WeakKeyDictionary
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from cronbell.runlog.statements import fetch, statement
+from cronbell.runlog.statements import statement
 
 POSTGRESQL = "postgresql"
 # What PostgreSQL answers where a name is unknown, is taken, or stands for rows of another shape
@@ -29,7 +33,35 @@ POSTGRESQL = "postgresql"
 UNKNOWN, TAKEN, CHANGED = "26000", "42P05", "0A000"
 _PLACE = re.compile("%s|%%")
 
-Answer = TypeVar("Answer")
+Given = TypeVar("Given")
+
+
+class Question(NamedTuple):
+    """A statement that only reads, with its values.
+
+    Attributes:
+        name: of its file in ``sql/``.
+        values: what it is asked with.
+        prepared: whether its plan is the same whatever the values.
+        named: whether its columns' names are wanted, too.
+    """
+
+    name: str
+    values: tuple[Any, ...] = ()
+    prepared: bool = True
+    named: bool = False
+
+
+class Answer(NamedTuple):
+    """What a statement gave.
+
+    Attributes:
+        columns: the names of its columns, where they were wanted.
+        rows: as the driver gives them.
+    """
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
 
 
 class _Text(NamedTuple):
@@ -41,6 +73,8 @@ class _Text(NamedTuple):
 
 # The names that each connection to the server knows.
 _known: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
+# What was asked ahead and is not taken yet, for each connection that answers a page.
+_kept: WeakKeyDictionary[BaseDatabaseWrapper, dict[Question, Answer]] = WeakKeyDictionary()
 
 
 def read(
@@ -53,19 +87,85 @@ def read(
         name: of a statement whose plan does not depend on its values.
         parameters: its values.
     """
+    return answer(connection, Question(name, tuple(parameters))).rows
 
-    def rows(text: str) -> list[tuple[Any, ...]]:
+
+def answer(connection: BaseDatabaseWrapper, question: Question) -> Answer:
+    """Return what a statement gave where it was asked ahead, else what it gives now.
+
+    What was asked ahead is given once: who asks again wants to know what it is by then.
+    """
+    kept = _kept.get(connection)
+    if kept and question in kept:
+        return kept.pop(question)
+
+    def given(text: str) -> Answer:
         with connection.cursor() as cursor:
-            cursor.execute(text, parameters)
-            found: list[tuple[Any, ...]] = cursor.fetchall()
-            return found
+            cursor.execute(text, question.values)
+            return _answer(cursor, question)
 
-    if connection.vendor != POSTGRESQL:
-        return fetch(connection, name, parameters)
-    return asked(connection, name, rows)
+    if question.prepared:
+        return asked(connection, question.name, given)
+    return given(statement(question.name, connection.vendor))
 
 
-def asked(connection: BaseDatabaseWrapper, name: str, ask: Callable[[str], Answer]) -> Answer:
+@contextmanager
+def page(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Keep what is asked ahead until what is inside has been done."""
+    _kept[connection] = {}
+    try:
+        yield
+    finally:
+        _kept.pop(connection, None)
+
+
+def ahead(connection: BaseDatabaseWrapper, questions: Sequence[Question]) -> None:
+    """Have statements answered in one trip to the server, for ``read`` to give without asking.
+
+    They are asked in their order, each as the store is at that moment. Nothing is done outside of
+    a ``page``, in a transaction (which a name that is not there would end) and on SQLite, where
+    there is no way to save.
+    """
+    kept = _kept.get(connection)
+    if (
+        not questions
+        or kept is None
+        or connection.vendor != POSTGRESQL
+        or connection.in_atomic_block
+    ):
+        return
+    texts = [
+        _made_known(connection, question.name).execute
+        if question.prepared
+        else statement(question.name, POSTGRESQL)
+        for question in questions
+    ]
+    values = [value for question in questions for value in question.values]
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute(_joined(texts), values)
+        except DatabaseError as error:
+            if _code(error) not in {UNKNOWN, CHANGED}:
+                raise
+            # Which of the names it was is found out where each is asked by itself.
+            return
+        for question in questions:
+            kept[question] = _answer(cursor, question)
+            cursor.nextset()
+
+
+def _joined(texts: Sequence[str]) -> str:
+    # Of files and their names only.
+    return ";\n".join(texts)
+
+
+def _answer(cursor: Any, question: Question) -> Answer:
+    # Making them takes psycopg as long as a few dozen rows.
+    columns = tuple(column[0] for column in cursor.description) if question.named else ()
+    return Answer(columns, cursor.fetchall())
+
+
+def asked(connection: BaseDatabaseWrapper, name: str, ask: Callable[[str], Given]) -> Given:
     """Call with the text that runs ``sql/NAME.sql``: its own, or one that runs it prepared.
 
     Args:
@@ -78,22 +178,27 @@ def asked(connection: BaseDatabaseWrapper, name: str, ask: Callable[[str], Answe
     # In a transaction a name that is not there would end it.
     if connection.vendor != POSTGRESQL or connection.in_atomic_block:
         return ask(plain)
+    text = _made_known(connection, name)
+    try:
+        return ask(text.execute)
+    except DatabaseError as error:
+        if _code(error) not in {UNKNOWN, CHANGED}:
+            raise
+        _known[connection.connection].discard(text.name)
+        if _code(error) == CHANGED:
+            with connection.cursor() as cursor:
+                cursor.execute(text.forget)
+        return ask(plain)
+
+
+def _made_known(connection: BaseDatabaseWrapper, name: str) -> _Text:
     text = _text(name)
     connection.ensure_connection()
     known = _known.setdefault(connection.connection, set())
     if text.name not in known:
         _prepare(connection, text)
         known.add(text.name)
-    try:
-        return ask(text.execute)
-    except DatabaseError as error:
-        if _code(error) not in {UNKNOWN, CHANGED}:
-            raise
-        known.discard(text.name)
-        if _code(error) == CHANGED:
-            with connection.cursor() as cursor:
-                cursor.execute(text.forget)
-        return ask(plain)
+    return text
 
 
 def _prepare(connection: BaseDatabaseWrapper, text: _Text) -> None:

@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from django.db import connections
 
 from cronbell.clock import from_micros, to_micros
 from cronbell.errors import CronbellError
+from cronbell.runlog.job_rows import jobs_of
 from cronbell.runlog.jobs import spec_of
 from cronbell.runlog.models import Item, Job, LogLine, Run, Runner
-from cronbell.runlog.prepared import asked, read
+from cronbell.runlog.prepared import Question, answer
 from cronbell.runlog.router import ALIAS
 from cronbell.schedule import schedule_of
 from cronbell.schedule.heartbeats import window_at
@@ -132,9 +133,15 @@ def storable(text: str) -> bool:
     return "\0" not in text
 
 
+def names_question(limit: int) -> Question:
+    """Return what ``job_names`` asks."""
+    return Question("job_names", (limit + 1,))
+
+
 def job_names(limit: int) -> tuple[list[tuple[int, str]], bool]:
     """Return (id, name) of the jobs by name, at most ``limit``, and whether there are more."""
-    rows = [(pk, name) for pk, name in read(connections[ALIAS], "job_names", [limit + 1])]
+    found = answer(connections[ALIAS], names_question(limit)).rows
+    rows = [(pk, name) for pk, name in found]
     return rows[:limit], len(rows) > limit
 
 
@@ -142,8 +149,13 @@ def job_id(name: str) -> int | None:
     """Return the number of the job of that name, configured still or not; None for none."""
     if not name or len(name) > LONGEST_NAME or not storable(name):
         return None
-    rows = read(connections[ALIAS], "job_id", [name])
+    rows = answer(connections[ALIAS], id_question(name)).rows
     return rows[0][0] if rows else None
+
+
+def id_question(name: str) -> Question:
+    """Return what ``job_id`` asks of a name that a job can have."""
+    return Question("job_id", (name,))
 
 
 def job_lines(now: datetime, *, limit: int, name_contains: str = "") -> tuple[list[JobLine], int]:
@@ -159,17 +171,15 @@ def job_lines(now: datetime, *, limit: int, name_contains: str = "") -> tuple[li
     """
     if not storable(name_contains):
         return [], 0
-    connection = connections[ALIAS]
-    pattern = f"%{connection.ops.prep_for_like_query(name_contains)}%"
-
-    # The text is made once; made by Django for each page it took as long as all the page's rows.
-    def jobs_by(text: str) -> list[Any]:
-        # With what the statement adds to the columns of a job.
-        return list(Job.objects.using(ALIAS).raw(text, [pattern, limit, pattern]))
-
-    jobs = asked(connection, "job_lines", jobs_by)
+    jobs = jobs_of(answer(connections[ALIAS], lines_question(limit, name_contains)))
     lines = [_line(job, now, _last_run(job.pk, job.last_run, job.last_status)) for job in jobs]
     return lines, jobs[0].jobs_total if jobs else 0
+
+
+def lines_question(limit: int, name_contains: str = "") -> Question:
+    """Return what ``job_lines`` asks."""
+    pattern = f"%{connections[ALIAS].ops.prep_for_like_query(name_contains)}%"
+    return Question("job_lines", (pattern, limit, pattern), named=True)
 
 
 def _last_run(job_id: int, run_id: int | None, status: str) -> Run | None:
@@ -232,7 +242,7 @@ def runner_state(now: datetime, host: str = "") -> RunnerState:
         host: the machine whose runners are meant; empty for any.
     """
     since = to_micros(now - RUNNER_STALE)
-    rows = read(connections[ALIAS], "runner_state", [host, host, since, host, host])
+    rows = answer(connections[ALIAS], runner_question(now, host)).rows
     if not rows:
         return RunnerState(alive=False, seen_at=None)
     faults = [fault for seen, stopped, fault in rows if seen >= since and stopped is None]
@@ -241,6 +251,11 @@ def runner_state(now: datetime, host: str = "") -> RunnerState:
         seen_at=from_micros(rows[0][0]),
         config_fault=next(filter(None, faults), ""),
     )
+
+
+def runner_question(now: datetime, host: str = "") -> Question:
+    """Return what ``runner_state`` asks."""
+    return Question("runner_state", (host, host, to_micros(now - RUNNER_STALE), host, host))
 
 
 def clocks_of_runners(now: datetime) -> dict[str, int]:

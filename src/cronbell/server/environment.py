@@ -100,7 +100,7 @@ def _postgresql(url: str) -> dict[str, Any]:
             hint="write postgresql://user:password@host:5432/name, or unset it to use SQLite",
         )
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "cronbell.server.postgresql",
         "NAME": unquote(parts.path.strip("/")),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from django.db import connections
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from cronbell.clock import SYSTEM_CLOCK
 from cronbell.dashboard.access import viewers_too
+from cronbell.dashboard.context import shell_of
 from cronbell.dashboard.pages.live import NO_CHANGE, live_part, page_window, wants_part
 from cronbell.dashboard.parameters import BadParameterError, LogParameters, read_parameters
-from cronbell.runlog import queries
+from cronbell.runlog import log_ahead, prepared, queries
 from cronbell.runlog.log_pages import Log, sum_of
+from cronbell.runlog.router import ALIAS
 
 JOBS_SHOWN = 10  # with fifty failures below them a page stays below 60 KB
 JOB_CHOICES = 100
@@ -43,11 +47,22 @@ def cron_logs(request: HttpRequest) -> HttpResponse:
         wanted = read_parameters(request.GET.dict())
     except BadParameterError as error:
         wanted, faults = read_parameters({}), error.problems
+    with prepared.page(connections[ALIAS]):
+        return _answer(request, wanted, faults)
+
+
+def _answer(request: HttpRequest, wanted: LogParameters, faults: dict[str, str]) -> HttpResponse:
+    part, now = wants_part(request, "log"), shell_of(request).now
     log = Log(wanted.wanted())
-    context = _log(log, wanted) | _jobs(wanted) | {"faults": faults}
-    if wants_part(request, "log"):
+    questions = log_ahead.log(log.wanted) + log_ahead.jobs(log.wanted, JOBS_SHOWN)
+    log_ahead.ask(questions if part else questions + log_ahead.frame(now, JOB_CHOICES))
+    names, more_jobs = ([], False) if part else queries.job_names(JOB_CHOICES)
+    log.ask_ahead(wanted.page, wanted.limit, wanted.cursor, [pk for pk, _ in names])
+    context = _log(log, wanted) | _jobs(wanted, now) | {"faults": faults}
+    if part:
         return _fragment(request, context)
-    context |= _job_filter(log, wanted) | {"page_title": _("CRON job log"), "nav": "logs"}
+    context |= {"job_choices": _choices(log, wanted, names), "too_many_jobs": more_jobs}
+    context |= {"page_title": _("CRON job log"), "nav": "logs"}
     return render(request, "cronbell/logs.html", context, status=400 if faults else 200)
 
 
@@ -85,19 +100,17 @@ def _log(log: Log, wanted: LogParameters) -> dict[str, Any]:
     }
 
 
-def _jobs(wanted: LogParameters) -> dict[str, Any]:
-    now = SYSTEM_CLOCK.now()
+def _jobs(wanted: LogParameters, now: datetime) -> dict[str, Any]:
     lines, total = queries.job_lines(now, limit=JOBS_SHOWN)
     if total > JOBS_SHOWN and wanted.job_name:
         lines, total = queries.job_lines(now, limit=JOBS_SHOWN, name_contains=wanted.job_name)
     return {"job_lines": lines, "jobs_total": total, "now": now}
 
 
-def _job_filter(log: Log, wanted: LogParameters) -> dict[str, Any]:
-    names, more = queries.job_names(JOB_CHOICES)
+def _choices(log: Log, wanted: LogParameters, names: Sequence[tuple[int, str]]) -> list[JobChoice]:
     counts, capped = log.jobs([pk for pk, _ in names])
     mark = "+" if capped else ""
     choices = [JobChoice(name, f"{counts.get(pk, 0):,}{mark}") for pk, name in names]
     if wanted.job_name and wanted.job_name not in {choice.name for choice in choices}:
         choices.append(JobChoice(wanted.job_name, "0"))
-    return {"job_choices": choices, "too_many_jobs": more}
+    return choices

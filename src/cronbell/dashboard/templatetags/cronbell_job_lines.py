@@ -7,12 +7,11 @@ from datetime import datetime
 
 from django import template
 from django.template.context import RequestContext
-from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from cronbell.dashboard.markup import markup
-from cronbell.dashboard.templatetags.cronbell import badge, icon, instant, soon
+from cronbell.dashboard.templatetags.cronbell import address_of, badge, icon, instant, soon
 from cronbell.dashboard.templatetags.cronbell_rows import is_heartbeat, run_button
 from cronbell.runlog.queries import JobLine
 
@@ -33,8 +32,8 @@ def job_lines(context: RequestContext, lines: Sequence[JobLine], now: datetime) 
     words = {"title": _("Schedule"), "last_label": _("Last run")}
     usual, of_ping = _("Next"), _("Ping due")
     # The addresses of job 0 and run 0 but for their numbers.
-    job_address = reverse("cronbell:job", args=[0]).removesuffix("0")
-    run_address = reverse("cronbell:run", args=[0]).removesuffix("0")
+    job_address = address_of("cronbell:job", 0).removesuffix("0")
+    run_address = address_of("cronbell:run", 0).removesuffix("0")
     written = []
     for line in lines:
         job = line.job

@@ -8,7 +8,6 @@ from urllib.parse import quote, urlencode
 
 from django import template
 from django.template.context import RequestContext
-from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
@@ -16,6 +15,7 @@ from django.utils.translation import gettext as _
 from cronbell.dashboard.charts import Bar
 from cronbell.dashboard.markup import markup
 from cronbell.dashboard.templatetags.cronbell import (
+    address_of,
     badge,
     day_words,
     execution_time,
@@ -53,7 +53,7 @@ def run_rows(context: RequestContext, runs: Iterable[ListedRun]) -> SafeString:
     """Write runs as rows of the log's table: number, job, time, status, details."""
     label = _("Run %(id)s")
     # The address of run 0 but for its number.
-    address = reverse("cronbell:run", args=[0]).removesuffix("0")
+    address = address_of("cronbell:run", 0).removesuffix("0")
     rows = []
     for run in runs:
         name = run.job.name
@@ -89,13 +89,13 @@ def run_button(context: RequestContext, job: Job) -> SafeString | str:
         return markup(
             BUTTON,
             id=f"ping-url-{job.pk}",
-            address=f"{reverse('cronbell:ping-url')}?{query}",
+            address=f"{address_of('cronbell:ping-url')}?{query}",
             more="",
             label=_("Ping URL of %(job)s") % {"job": job.name},
             icon="",
             word=_("Ping URL"),
         )
-    address = f"{reverse('cronbell:run-now')}?{query}"
+    address = f"{address_of('cronbell:run-now')}?{query}"
     return markup(
         BUTTON,
         id=f"run-now-{job.pk}",
