@@ -304,6 +304,8 @@ def addresses(demo: Demo) -> dict[str, str]:
         "home": "/admin/",
         "logs": "/admin/cron-logs",
         "logs-empty": "/admin/cron-logs?status=cancelled",
+        "logs-range": "/admin/cron-logs?"
+        + urlencode({"since": iso(demo.now - DAY), "until": iso(demo.now), "status": "success"}),
         "jobs": "/admin/jobs",
         "jobs-none": "/admin/jobs?text=nothing+is+called+so",
         "job": f"/admin/jobs/{jobs['verify-records'].pk}",

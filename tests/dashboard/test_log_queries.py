@@ -84,7 +84,7 @@ def test_each_job_shows_its_newest_run_and_next_fire(make_run):
     newest = make_run(status="error")
     lines, _ = queries.job_lines(START, limit=50)
     by_name = {line.job.name: line for line in lines}
-    assert by_name["update-rankings"].last_run == newest
+    assert by_name["update-rankings"].last_run == (newest.pk, newest.status)
     assert by_name["clean-data"].last_run is None
     assert by_name["update-rankings"].next_fire == START + timedelta(days=1)
     # Sunday 2026-11-22 in UTC; Monday 09:30 in Seoul is 00:30 UTC.

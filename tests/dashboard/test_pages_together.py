@@ -27,10 +27,11 @@ TRIPS = [
     ({"status": "error"}, 3),
     (JOB, 3),
     ({**JOB, "status": "error"}, 3),
-    (RANGE, 4),
-    ({**RANGE, "status": "error"}, 4),
-    ({**RANGE, **JOB}, 4),
-    ({**RANGE, **JOB, "status": "error"}, 4),
+    (RANGE, 3),
+    ({**RANGE, "status": "error"}, 3),
+    ({**RANGE, **JOB}, 3),
+    ({**RANGE, "page": "2", "limit": "10"}, 3),
+    ({**RANGE, **JOB, "status": "error"}, 3),
     ({"text": "ok"}, 2),
 ]
 

@@ -5,6 +5,7 @@ import threading
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
 
 from ideasgpt.ideas.jobs import clean_data as module
 from ideasgpt.ideas.jobs.chunks import Turns
@@ -175,6 +176,25 @@ def test_every_old_idea_is_seen_once_whatever_the_block(stale, clock, monkeypatc
     seen = [pk for ids in module.old_temporary(cutoff) for pk in ids]
     assert seen == [older.pk, *same_instant, kept.pk]
     assert sorted(pk for ids in module.unused(cutoff) for pk in ids) == [*same_instant, older.pk]
+
+
+@pytest.mark.skipif(
+    connection.vendor != "sqlite", reason="PostgreSQL reads a small table by whichever index"
+)
+def test_a_step_begins_in_the_index_where_the_one_before_ended(stale, clock):
+    """Many ideas made at one instant are not gone through again for each block of them."""
+    stale()
+    with CaptureQueriesContext(connection) as captured:
+        list(module.old_temporary(clock.now()))
+    plans = []
+    with connection.cursor() as cursor:
+        for entry in captured.captured_queries:
+            cursor.execute("EXPLAIN QUERY PLAN " + entry["sql"])
+            plans.append(" ".join(str(word) for row in cursor.fetchall() for word in row))
+    assert len(plans) == 4
+    assert all("USING INDEX idea_temporary" in plan for plan in plans)
+    assert all("created_at=? AND id>?" in plan for plan in plans[::2])
+    assert not any("TEMP B-TREE" in plan for plan in plans)
 
 
 def test_a_deadline_ends_the_run_partial_and_the_next_takes_the_rest(

@@ -2,21 +2,24 @@
 
 Every expression is found in the source, with the methods it is used by, and given long runs of each
 small piece that expressions like ours repeat. What backtracks takes a multiple of its square in
-steps; what does not takes microseconds.
+steps; what does not takes microseconds. How long a square takes is measured in the same run, as
+machines differ: one did it within the tenth of a second that was the limit here once.
 """
 
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from tests.support import source
 
 LENGTH = 10_000
-SECONDS = 0.1  # of CPU for one call; the square of LENGTH takes more, whatever the machine
+BACKTRACKS = re.compile(r"\s*x?\s*b")  # half of the square of LENGTH in steps
+SHARE = 0.25  # of what that takes, for one call
 # They find the line of a fault in a configuration, and explain a pattern in it: text of its owner.
 OWNERS_TEXT = {"src/cronbell/config/lines.py", "src/cronbell/config/advice.py"}
 METHODS = frozenset({"match", "search", "fullmatch", "finditer", "findall", "sub", "subn", "split"})
@@ -83,21 +86,33 @@ def written(call: ast.Call, method: str, tree: ast.Module) -> Iterator[tuple[str
         yield pattern, flags, method
 
 
+def seconds_of(use: Callable[..., object], method: str, text: str) -> float:
+    """Return the CPU seconds that one call takes."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+    answer = use("", text) if method in {"sub", "subn"} else use(text)
+    if isinstance(answer, Iterator):
+        list(answer)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_utime - before
+
+
+@functools.cache
+def limit() -> float:
+    """Return how many CPU seconds a call may take on this machine: a share of a square's."""
+    return SHARE * min(seconds_of(BACKTRACKS.match, "match", "\t" * LENGTH) for _ in range(3))
+
+
 def slowest(pattern: str, flags: int, method: str) -> tuple[float, str]:
     """Return the CPU seconds of the slowest text, and the piece it was made of."""
-    compiled = re.compile(pattern, flags)
-    use = getattr(compiled, method)
+    use = getattr(re.compile(pattern, flags), method)
     found = (0.0, "")
     for piece in PIECES:
         run = piece * (LENGTH // len(piece))
         for text in (run, f"{run}!"):
-            before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
-            answer = use("", text) if method in {"sub", "subn"} else use(text)
-            if method == "finditer":
-                list(answer)
-            took = resource.getrusage(resource.RUSAGE_SELF).ru_utime - before
+            took = seconds_of(use, method, text)
+            if took > limit():  # once more: the process may have been held up
+                took = min(took, seconds_of(use, method, text))
             found = max(found, (took, piece))
-            if took > SECONDS:
+            if took > limit():
                 return found
     return found
 
@@ -120,14 +135,14 @@ def test_no_expression_takes_long_over_any_text():
     slow = {
         (file, pattern, method): worst
         for file, pattern, flags, method in found
-        if (worst := slowest(pattern, flags, method))[0] > SECONDS
+        if (worst := slowest(pattern, flags, method))[0] > limit()
     }
     assert slow == {}
 
 
 @pytest.mark.parametrize("pattern", [r"\s*x?\s*b", r"\s*(?:x|y)?\s*b"])
 def test_sabotage_one_that_backtracks_is_seen(pattern: str):
-    assert slowest(pattern, 0, "match")[0] > SECONDS
+    assert slowest(pattern, 0, "match")[0] > limit()
 
 
 def test_sabotage_expressions_are_found_with_their_flags_and_methods():

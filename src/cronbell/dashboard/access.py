@@ -8,8 +8,10 @@ from typing import Any, Concatenate, ParamSpec
 from urllib.parse import urlencode
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Group, User
+from django.db import connections, router
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
@@ -19,6 +21,16 @@ ADMIN_GROUP = "ADMIN"
 VIEWER_GROUP = "VIEWER"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _CACHE = "_cronbell_groups"
+# Each request asks both anew; Django would put the same statements together each time, too, which
+# takes it longer than asking. A column that is not named here would be asked for when it is used.
+_USER = (
+    "SELECT id, password, last_login, is_superuser, username, first_name, last_name, email,"
+    " is_staff, is_active, date_joined FROM auth_user WHERE id = %s"
+)
+_GROUPS = (
+    "SELECT g.name FROM auth_group g INNER JOIN auth_user_groups m ON m.group_id = g.id"
+    " WHERE m.user_id = %s AND g.name IN (%s, %s)"
+)
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
@@ -46,15 +58,30 @@ def _is_active(user: AbstractBaseUser | AnonymousUser) -> bool:
 def _groups(user: AbstractBaseUser | AnonymousUser) -> frozenset[str]:
     known: frozenset[str] | None = getattr(user, _CACHE, None)
     if known is None:
-        groups = getattr(user, "groups", None)
-        ours = None if groups is None else groups.filter(name__in=[ADMIN_GROUP, VIEWER_GROUP])
-        known = frozenset() if ours is None else frozenset(ours.values_list("name", flat=True))
+        known = _asked_groups(user)
         setattr(user, _CACHE, known)
     return known
 
 
+def _asked_groups(user: AbstractBaseUser | AnonymousUser) -> frozenset[str]:
+    if isinstance(user, User):
+        with connections[router.db_for_read(Group)].cursor() as cursor:
+            cursor.execute(_GROUPS, [user.pk, ADMIN_GROUP, VIEWER_GROUP])
+            return frozenset(name for (name,) in cursor.fetchall())
+    groups = getattr(user, "groups", None)
+    ours = None if groups is None else groups.filter(name__in=[ADMIN_GROUP, VIEWER_GROUP])
+    return frozenset() if ours is None else frozenset(ours.values_list("name", flat=True))
+
+
 class AdminGroupBackend(ModelBackend):
     """Django's own sign-in, with every permission for members of the group ``ADMIN``."""
+
+    def get_user(self, user_id: int) -> User | None:
+        """Return a session's user as the store has it now; None where it is gone or inactive."""
+        if get_user_model() is not User:
+            return super().get_user(user_id)
+        user = next(iter(User.objects.raw(_USER, [user_id])), None)
+        return user if user is not None and self.user_can_authenticate(user) else None
 
     def has_perm(self, user_obj: Any, perm: str, obj: Model | None = None) -> bool:
         """Grant everything to administrators, and to others what they were given."""

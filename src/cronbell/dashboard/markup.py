@@ -19,17 +19,21 @@ def markup(text: str, *values: object, **named: object) -> SafeString:
         values: for the fields without a name.
         named: for the others.
     """
+    filled = [_escaped(value) for value in values]
+    if not named:
+        return SafeString(text.format(*filled))
     return SafeString(
-        text.format(
-            *[_escaped(value) for value in values],
-            **{name: _escaped(value) for name, value in named.items()},
-        )
+        text.format(*filled, **{name: _escaped(value) for name, value in named.items()})
     )
 
 
 def _escaped(value: object) -> str:
     if isinstance(value, SafeString):
         return value
+    if type(value) is str:
+        return escape(value)
+    if type(value) is int:
+        return str(value)
     # A translation is marked safe where its source is.
     known = str(value)
     return known if isinstance(known, SafeString) else escape(known)

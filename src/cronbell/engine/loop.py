@@ -53,7 +53,7 @@ from cronbell.runlog.wakeup import listen
 log = logging.getLogger("cronbell.engine")
 
 MICROS = 1_000_000
-PLAN_CHUNK = 500
+PLAN_CHUNK = 1_000
 FIRST_PIECE = 100  # of a herd; each further one is twice as large
 MOST_RECORDING = 3
 # Jobs made ready between two looks at the time: half a millisecond's work.

@@ -13,8 +13,8 @@ import ctypes
 import gc
 
 # New objects between two looks at the young ones, and how many of those looks make one at the
-# older: some hundred runs' worth, nearly all of which are freed by their reference counts anyway.
-THRESHOLDS = (20_000, 50, 100)
+# older: some thousand runs' worth, nearly all of which are freed by their reference counts anyway.
+THRESHOLDS = (100_000, 50, 100)
 
 
 def set_aside() -> None:

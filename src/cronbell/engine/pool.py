@@ -24,7 +24,7 @@ log = logging.getLogger("cronbell.engine.pool")
 
 MICROS = 1_000_000
 # Claimed ahead at most, and by one statement: what a commit costs is shared by as many.
-LARGEST_CHUNK = 1_000
+LARGEST_CHUNK = 2_000
 # Enough claimed ahead to bridge a few commits of a slow disk at the rate runs end just now.
 AHEAD_SECONDS = 0.25
 MEASURE_SECONDS = 0.05

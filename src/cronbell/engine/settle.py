@@ -182,7 +182,7 @@ class Settler:
         self.clock = clock
         self.released = released
         self._batch = _Batch()
-        self._committing = 0
+        self._unsettled = 0  # decisions taken and not committed yet
         self._flusher: asyncio.Task[None] | None = None
         self._no_others = asyncio.Event()
 
@@ -195,7 +195,8 @@ class Settler:
             self._batch.finishes.append(decision)
         else:
             self._batch.releases.append(decision)
-        if len(self._batch) + self._committing >= len(self.in_hand):
+        self._unsettled += 1
+        if self._unsettled >= len(self.in_hand):
             self._no_others.set()
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush())
@@ -210,11 +211,10 @@ class Settler:
             while len(self._batch):
                 await wait_or(self._no_others, self.clock, GATHER_SECONDS)
                 batch, self._batch = self._batch, _Batch()
-                self._committing = len(batch)
                 await self._commit(batch)
                 for run_id in batch.ids():
                     self.in_hand.pop(run_id, None)
-                self._committing = 0
+                self._unsettled -= len(batch)
         finally:
             self._flusher = None
 

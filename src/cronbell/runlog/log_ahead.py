@@ -11,7 +11,9 @@ from datetime import datetime
 
 from django.db import connections
 
-from cronbell.runlog import log_counts, log_ranges, log_tree, log_walks, queries
+from cronbell.clock import to_micros
+from cronbell.runlog import log_counts, log_guess, log_ranges, log_tree, log_walks, queries
+from cronbell.runlog.log_counts import EVER
 from cronbell.runlog.log_ranges import Segment
 from cronbell.runlog.log_tree import Times
 from cronbell.runlog.prepared import Question, ahead
@@ -34,7 +36,8 @@ def log(wanted: LogFilter) -> list[Question]:
     if timed or not wanted.text:
         questions.append(log_counts.state_question())
     if timed:
-        questions += [log_tree.top_question(), log_ranges.LEFT]
+        instants = [None if at is None else to_micros(at) for at in (wanted.since, wanted.until)]
+        questions += [log_guess.question(log_ranges.times(*instants)), log_ranges.LEFT]
     return questions
 
 
@@ -77,9 +80,10 @@ def of_time(
         counted = log_ranges.counted_questions(segments)
         return counted + log_ranges.walked_questions(segments, *instants)
     job_id, most = of_job
+    asked = log_ranges.times(*instants)
     certain = [each for each in segments if each.certain and each.only is None]
     return log_ranges.walked_questions(segments, *instants, job_id) + [
-        log_walks.of_job_question(each, job_id, most) for each in certain
+        log_walks.of_job_question(each, asked, job_id, most) for each in certain
     ]
 
 
@@ -88,20 +92,41 @@ def walks(
     asked: Times,
     job_id: int | None,
     status: Status | None,
-    limit: int,
+    part: slice,
 ) -> list[Question]:
-    """Return what is asked for the first rows of a list."""
+    """Return what is asked for the first rows of a list, or for some that are not far down."""
     if not log_walks.walkable(status):
         return []
-    unknown = [one for one in segments if one.only is None and one.low <= one.high]
+    spans = [one for one in log_walks.joined(segments) if one.low <= one.high]
+    # Further down it is guessed that the rows are in the first, which is the longest nearly always.
+    unknown = [one for one in (spans[:1] if part.start else spans) if one.only is None]
     return [
-        log_walks.ids_question(segment, asked, job_id, status, slice(0, limit))
+        log_walks.ids_question(segment, asked, job_id, status, part)
         for segment in unknown[:TOGETHER]
     ]
 
 
+def seeks(segments: Sequence[Segment], status: Status | None) -> list[Question]:
+    """Return what is asked first for a page of a range of time that is looked for in the blocks.
+
+    Args:
+        segments: where the range's runs are.
+        status: of the runs that stand in the list; None for any.
+    """
+    value = status.value if status else log_counts.ANY
+    certain = [one for one in segments if one.certain and one.only is None]
+    return [
+        log_ranges.seek_question(log_tree.nodes(one.low, one.high), value)
+        for one in certain[:TOGETHER]
+    ]
+
+
 def by_job(
-    segments: Sequence[Segment], asked: Times, status: Status | None, most: int
+    segments: Sequence[Segment],
+    asked: Times,
+    status: Status | None,
+    most: int,
+    job_ids: Sequence[int],
 ) -> list[Question]:
     """Return what is asked first for the jobs of the newest runs of segments.
 
@@ -109,11 +134,16 @@ def by_job(
     """
     if not log_walks.walkable(status):
         return []
-    for segment in segments:
-        if segment.only is None:
-            return [log_walks.by_job_question(segment, asked, status, most)] if most else []
-        most = max(0, most - sum(status in {None, run.status} for run in segment.only))
-    return []
+    questions = []
+    for step in log_walks.steps(segments, status):
+        if isinstance(step, Segment) and step.only is not None:
+            most = max(0, most - sum(status in {None, run.status} for run in step.only))
+            continue
+        questions += [log_walks.by_job_question(step, asked, status, most, job_ids)] if most else []
+        # Of what is not counted yet hardly any is of a range of time that is apart from it.
+        if isinstance(step, log_walks.Trio) or step.high != EVER:
+            break
+    return questions
 
 
 def ask(questions: Sequence[Question]) -> None:

@@ -9,7 +9,7 @@ search looks at the newest rows only. The log is ordered by id.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -23,6 +23,7 @@ from cronbell.runlog.log_counts import EVER
 from cronbell.runlog.log_ranges import Found, Segment
 from cronbell.runlog.log_rows import ListedRun, listed_runs, rows_question, whole_runs
 from cronbell.runlog.log_search import Match
+from cronbell.runlog.log_tallies import sum_of, tallies
 from cronbell.runlog.log_tree import Times
 from cronbell.runlog.models import ACTIVE_VALUES, Run
 from cronbell.runlog.queries import (
@@ -93,6 +94,7 @@ class Log:
         if self.wanted.text or self._nothing or not self._state.near:
             return
         status, job_id, segments = self.wanted.status, self._job_id, self._segments
+        offset = (page - 1) * limit if cursor is None else 0
         if not self._timed:
             value = status.value if status else log_counts.ANY
             questions = [log_counts.status_question(job_id, self._state)]
@@ -101,11 +103,15 @@ class Log:
             walked = job_id is None or self._walked_over <= WALKED
             of_job = None if job_id is None else (job_id, self.cap + 1)
             questions = log_ahead.of_time(segments, self._instants, of_job) if walked else []
+            if job_id is None and offset > WALKED_OF_TIME:
+                questions += log_ahead.seeks(segments, status)
             if job_ids:
-                questions += log_ahead.by_job(segments, self._times, status, JOBS_WINDOW + 1)
-        if page == 1 or cursor is not None:
+                newest = JOBS_WINDOW + 1
+                questions += log_ahead.by_job(segments, self._times, status, newest, job_ids)
+        if offset <= WALKED_OF_TIME:
             rest = [part if cursor is None else part.below(cursor) for part in segments]
-            questions += log_ahead.walks(rest, self._times, job_id, status, limit)
+            rows = slice(offset, offset + limit)
+            questions += log_ahead.walks(rest, self._times, job_id, status, rows)
         log_ahead.ask(questions)
 
     def _page_ids(
@@ -139,7 +145,7 @@ class Log:
         if self._timed:
             return self._statuses_timed()
         if self._state.near:
-            return _tallies(log_counts.by_status(self._job_id, self._state))
+            return tallies(log_counts.by_status(self._job_id, self._state))
         return {status: self._capped(self._runs(status)) for status in Status}
 
     def jobs(self, job_ids: Sequence[int]) -> tuple[dict[int, int], bool]:
@@ -158,13 +164,12 @@ class Log:
                                   text=wanted.text), cap=self.cap)  # fmt: skip
             # A range of time is where it is, whatever the job.
             shared = ("_state", "_segments")
-            whole.__dict__ |= {
-                name: self.__dict__[name] for name in shared if name in self.__dict__
-            }
+            whole.__dict__ |= {n: self.__dict__[n] for n in shared if n in self.__dict__}
         if wanted.text:
             return self._jobs_found(whole)
         if log_walks.walkable(wanted.status):
-            counts = log_walks.by_job(whole._segments, whole._times, wanted.status, JOBS_WINDOW + 1)
+            newest, segments = JOBS_WINDOW + 1, whole._segments
+            counts = log_walks.by_job(segments, whole._times, wanted.status, newest, job_ids)
             return dict(counts), counts.total() > JOBS_WINDOW
         counts = Counter()
         for runs, _ in whole._walk(wanted.status):
@@ -205,7 +210,7 @@ class Log:
             return False
         if log_counts.state().version == self._state.version:
             return False
-        for name in ("_state", "_segments", "statuses", "total"):
+        for name in ("_state", "_segments", "_numbers", "statuses", "total"):
             self.__dict__.pop(name, None)
         return True
 
@@ -283,6 +288,8 @@ class Log:
         segments = self._segments
         if offset > WALKED and not self._timed and self._job_id is None and self._state.near:
             segments = self._deep()
+        elif self._timed and offset <= WALKED_OF_TIME and log_walks.walkable(status):
+            segments = log_walks.joined(segments)
         for segment in segments:
             # One bound, not two: SQLite begins at whichever it likes and goes over what is between.
             part = segment if below is None else segment.below(below)
@@ -326,10 +333,10 @@ class Log:
 
     def _above(self, segment: Segment, most: int) -> int:
         """Return how many runs a segment has, at most ``most``: those above the next segment's."""
-        if self._in_blocks(segment) and self._timed:
-            counted = log_ranges.by_status([segment], *self._instants)
+        if self._timed and self._job_id is None and self._state.near:
+            counted = self._numbers[segment.low]
             status = self.wanted.status
-            return min(most, counted.get(status, 0) if status else sum(counted.values()))
+            return min(most, counted[status] if status else counted.total())
         runs = self._within(self._runs(self.wanted.status), segment)
         return runs.order_by().values("id")[:most].count()
 
@@ -344,6 +351,11 @@ class Log:
         rising = self._runs(self.wanted.status).reverse().values_list("id", flat=True)
         return list(rising[max(0, number - offset - limit) : number - offset])[::-1]
 
+    @cached_property
+    def _numbers(self) -> Mapping[int, Counter[str]]:
+        """How many runs of each status each segment of a range of time has, whatever the job."""
+        return log_ranges.by_status(self._segments, *self._instants)
+
     def _capped(self, runs: QuerySet[Run]) -> Tally:
         # Unordered, so that the shortest index is walked and no row is read.
         number = runs.order_by().values("id")[: self.cap + 1].count()
@@ -352,22 +364,25 @@ class Log:
     def _statuses_timed(self) -> Mapping[Status, Tally]:
         """Count a range of time: from the blocks, else by looking at no more runs than the cap."""
         job_id = self._job_id
-        if job_id is None and self._state.near:
-            return _tallies(log_ranges.by_status(self._segments, *self._instants))
         numbers: Counter[str] = Counter()
+        if job_id is None and self._state.near:
+            for found in self._numbers.values():
+                numbers.update(found)
+            return tallies(numbers)
         more, together = False, job_id is not None and self._walked_over <= WALKED
         if job_id is not None and together:
             numbers.update(log_ranges.walked(self._segments, *self._instants, job_id))
         for segment in self._segments:
             if segment.certain and job_id is not None:
-                numbers.update(log_walks.by_status_of_job(segment, job_id, self.cap + 1))
+                most = self.cap + 1
+                numbers.update(log_walks.by_status_of_job(segment, self._times, job_id, most))
             elif not together:
                 some = self._within(self._runs(None), segment).values("id")[: self.cap + 1]
                 kept = Run.objects.filter(id__in=some).order_by().values_list("status")
                 pairs = dict(kept.annotate(n=Count("id")))
                 more |= sum(pairs.values()) > self.cap
                 numbers.update(pairs)
-        counts = _tallies(numbers, self.cap)
+        counts = tallies(numbers, self.cap)
         if not more:
             return counts
         # Where looking stopped, what was not looked at may be of any status.
@@ -392,7 +407,7 @@ class Log:
     def _statuses_found(self) -> Mapping[Status, Tally]:
         status = self.wanted.status
         if status is None:
-            return _tallies(Counter([match.status for match in self._matches(None)]))
+            return tallies(Counter([match.status for match in self._matches(None)]))
         # The newest runs of one status reach further back than the newest of all.
         chosen = Tally(len(self._matches(status)))
         others = Counter(match.status for match in self._search(None, self._room_beside))
@@ -482,19 +497,3 @@ def log_before(
         cap: where counting stops; what is counted is all that match, not just those left.
     """
     return Log(wanted, cap=cap).before(cursor, limit)
-
-
-def sum_of(tallies: Iterable[Tally], cap: int) -> Tally:
-    """Return what tallies add up to; more than the cap where one of them stopped there."""
-    known = list(tallies)
-    total = sum(tally.number for tally in known)
-    if any(tally.capped for tally in known):
-        return Tally(min(total, cap), capped=True)
-    return Tally(total)
-
-
-def _tallies(numbers: Mapping[str, int], cap: int | None = None) -> dict[Status, Tally]:
-    counts = {status: int(numbers.get(status.value, 0)) for status in Status}
-    if cap is None:
-        return {status: Tally(number) for status, number in counts.items()}
-    return {s: Tally(min(number, cap), capped=number > cap) for s, number in counts.items()}

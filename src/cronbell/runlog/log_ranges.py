@@ -8,14 +8,17 @@ at the ends of the range, whose runs are looked at while they are walked over.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connections
 
+from cronbell.runlog import log_guess
 from cronbell.runlog.log_counts import ALL_JOBS, ANY, EVER, WEEK, State, size_of
+from cronbell.runlog.log_guess import Guess
 from cronbell.runlog.log_tree import Part, Range, Times, Tree, nodes
 from cronbell.runlog.models import FINAL_VALUES
 from cronbell.runlog.prepared import Question, answer, read
@@ -92,10 +95,11 @@ def segments(since: int | None, until: int | None, known: State) -> list[Segment
         known: how far runs are counted.
     """
     asked = times(since, until)
-    tree = Tree(asked)
+    guess = log_guess.taken(asked)
+    tree = Tree(asked, guess.blocks)
     tree.search(known.upto)
     waiting = {run.id: (run, asked.has(at)) for run, at in _left()}
-    astray = {run.id: (run, asked.has(at)) for run, at in _astray(tree.parts)} | waiting
+    astray = {run.id: (run, asked.has(at)) for run, at in _astray(tree.parts, guess)} | waiting
     found = [astray[number] for number in sorted(astray, reverse=True)]
     pieces = list(_pieces(_few(_joined(tree.ranges)), found))
     if known.newest <= known.upto:
@@ -106,7 +110,7 @@ def segments(since: int | None, until: int | None, known: State) -> list[Segment
 def counted_questions(parts: Sequence[Segment]) -> list[Question]:
     """Return what ``by_status`` asks the blocks."""
     blocks = [
-        [*block, status]
+        [*block, status, part.low]
         for part in parts
         if part.certain and part.only is None
         for block in nodes(part.low, part.high)
@@ -115,20 +119,23 @@ def counted_questions(parts: Sequence[Segment]) -> list[Question]:
     return [Question("blocks_counted", (rows_parameter(blocks),))] if blocks else []
 
 
-def by_status(parts: Sequence[Segment], since: int | None, until: int | None) -> dict[str, int]:
-    """Return how many runs of each status segments have that began within their range of time."""
-    numbers: dict[str, int] = {}
-    found: list[tuple[str, int]] = []
-    for question in counted_questions(parts):
-        found += answer(connections[ALIAS], question).rows
-    found += walked(parts, since, until).items()
+def by_status(
+    parts: Sequence[Segment], since: int | None, until: int | None
+) -> dict[int, Counter[str]]:
+    """Return how many runs of each status segments have that began within their range of time.
+
+    Returns:
+        The numbers by status, by each segment's first id.
+    """
+    numbers: dict[int, Counter[str]] = {part.low: Counter() for part in parts}
+    for question in counted_questions(parts) + walked_questions(parts, since, until):
+        for status, low, number in answer(connections[ALIAS], question).rows:
+            numbers[int(low)][status] += number
     for part in parts:
         if part.certain:
-            found += [(run.status, 1) for run in part.plus]
-            found += [(run.status, 1) for run in part.only or ()]
-            found += [(run.status, -1) for run in part.out if run.counted]
-    for status, number in found:
-        numbers[status] = numbers.get(status, 0) + number
+            found = numbers[part.low]
+            found.update(run.status for run in (*part.plus, *(part.only or ())))
+            found.subtract(run.status for run in part.out if run.counted)
     return numbers
 
 
@@ -139,13 +146,15 @@ def walked_questions(
     spans = [[part.low, part.high] for part in parts if not part.certain]
     if not spans:
         return []
-    values = (rows_parameter(spans), *times(since, until), job_id, job_id)
-    return [Question("runs_of_time", values)]
+    rows, asked = rows_parameter(spans), times(since, until)
+    if job_id == ALL_JOBS:
+        return [Question("runs_of_time", (rows, *asked))]
+    return [Question("runs_of_time_of_job", (job_id, rows, *asked))]
 
 
 def walked(
     parts: Iterable[Segment], since: int | None, until: int | None, job_id: int = ALL_JOBS
-) -> dict[str, int]:
+) -> Counter[str]:
     """Return how many runs of each status those segments have of the time that are not certain.
 
     Args:
@@ -154,10 +163,16 @@ def walked(
         until: the first after it.
         job_id: of the runs that are counted.
     """
-    found: dict[str, int] = {}
+    found: Counter[str] = Counter()
     for question in walked_questions(parts, since, until, job_id):
-        found.update(answer(connections[ALIAS], question).rows)
+        for status, _, number in answer(connections[ALIAS], question).rows:
+            found[status] += number
     return found
+
+
+def seek_question(blocks: Sequence[tuple[int, int, int]], status: str) -> Question:
+    """Return what ``seek`` asks about blocks; first, about those that a segment is made of."""
+    return Question("blocks_summed", (rows_parameter([[*block, status] for block in blocks]),))
 
 
 def seek(segment: Segment, status: str, offset: int) -> tuple[int, int]:
@@ -176,8 +191,7 @@ def seek(segment: Segment, status: str, offset: int) -> tuple[int, int]:
     high, counted, above = segment.high, 0, 0
     blocks = nodes(segment.low, segment.high)
     while blocks:
-        asked = rows_parameter([[*block, status] for block in blocks])
-        rows = read(connections[ALIAS], "blocks_summed", [asked])
+        rows = answer(connections[ALIAS], seek_question(blocks, status)).rows
         blocks = []
         size = {level: size_of(level) for level, _, _ in rows}
         for level, number, runs in sorted(rows, key=lambda row: -(row[1] + 1) * size[row[0]]):
@@ -207,13 +221,18 @@ def _left() -> list[tuple[Found, int]]:
     return [(Found(pk, job_id, status, counted=False), at) for pk, job_id, status, at in rows]
 
 
-def _astray(parts: Sequence[Part]) -> Iterator[tuple[Found, int]]:
-    if not parts:
-        return
-    looked_up = [
-        [part.first, part.last, part.week * WEEK, part.week * WEEK + WEEK - 1] for part in parts
-    ]
-    rows = read(connections[ALIAS], "runs_astray", [rows_parameter(looked_up)])
+def _astray(parts: Sequence[Part], guess: Guess) -> Iterator[tuple[Found, int]]:
+    rows: list[tuple[Any, ...]] = []
+    looked_up = []
+    for part in parts:
+        known = guess.of(part)
+        if known is None:
+            begin = part.week * WEEK
+            looked_up.append([part.first, part.last, begin, begin + WEEK - 1])
+        else:
+            rows += known
+    if looked_up:
+        rows += read(connections[ALIAS], "runs_astray", [rows_parameter(looked_up)])
     for pk, job_id, status, at in rows:
         yield Found(pk, job_id, status, counted=True), at
 

@@ -8,7 +8,7 @@ are some dozen blocks of each level, however many there are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -87,11 +87,14 @@ class Tree:
 
     Attributes:
         asked: the range.
+        ahead: what blocks have that was asked before, by level, the first of those looked at
+            together, and week; None for all weeks.
         ranges: in any order; neighbours are apart yet.
         parts: whose runs are to be looked up.
     """
 
     asked: Times
+    ahead: Mapping[tuple[int, int, int | None], Sequence[Part]] = field(default_factory=dict)
     ranges: list[Range] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
     _room: int = LOOKED_UP
@@ -103,11 +106,9 @@ class Tree:
         opened = [(0, EVER)]
         weeks: list[Part] = []
         for level in range(top, -1, -1):
-            wanted = [[level, first, last, -EVER, EVER] for first, last in opened]
-            wanted += [[level, *_within(part.block), part.week, part.week] for part in weeks]
-            if not wanted:
+            if not opened and not weeks:
                 return
-            blocks, astray = self._blocks(level, wanted, opened)
+            blocks, astray = self._blocks(level, opened, weeks)
             weeks = self._kept(level, astray)
             mixed: list[int] = []
             for number, parts in blocks.items():
@@ -124,7 +125,7 @@ class Tree:
             opened = [_within(number) for number in mixed]
 
     def _blocks(
-        self, level: int, wanted: Sequence[Sequence[int]], opened: Sequence[tuple[int, int]]
+        self, level: int, opened: Sequence[tuple[int, int]], weeks: Sequence[Part]
     ) -> tuple[dict[int, list[Part]], list[Part]]:
         """Return the parts of opened blocks by block, and those of a week that was looked for."""
         # A block is opened whole or for some weeks, never both.
@@ -132,13 +133,33 @@ class Tree:
         everything = level == log_counts.LEVELS - 1
         blocks: dict[int, list[Part]] = {}
         astray: list[Part] = []
-        for row in answer(connections[ALIAS], _parts_question(wanted)).rows:
-            part = Part(*row)
+        for part in self._parts(level, opened, weeks):
             if everything or part.block // log_counts.FANOUT in parents:
                 blocks.setdefault(part.block, []).append(part)
             else:
                 astray.append(part)
         return blocks, astray
+
+    def _parts(
+        self, level: int, opened: Sequence[tuple[int, int]], weeks: Sequence[Part]
+    ) -> Iterator[Part]:
+        wanted: list[list[int]] = []
+        for first, last in opened:
+            known = self.ahead.get((level, first, None))
+            if known is None:
+                wanted.append([level, first, last, -EVER, EVER])
+            else:
+                yield from known
+        for part in weeks:
+            first, last = _within(part.block)
+            known = self.ahead.get((level, first, part.week))
+            if known is None:
+                wanted.append([level, first, last, part.week, part.week])
+            else:
+                yield from known
+        if wanted:
+            question = Question("blocks_parts", (rows_parameter(wanted),))
+            yield from (Part(*row) for row in answer(connections[ALIAS], question).rows)
 
     def _kept(self, level: int, parts: Sequence[Part]) -> list[Part]:
         """Have the runs of parts looked up; return those of which blocks within know more."""
@@ -165,15 +186,6 @@ class Tree:
             return False, []
         self._room -= least
         return (True, out) if cost_out <= cost_inside else (None, inside)
-
-
-def top_question() -> Question:
-    """Return what a search asks first, whatever the range of time."""
-    return _parts_question([[log_counts.LEVELS - 1, 0, EVER, -EVER, EVER]])
-
-
-def _parts_question(wanted: Sequence[Sequence[int]]) -> Question:
-    return Question("blocks_parts", (rows_parameter(wanted),))
 
 
 def _within(block: int) -> tuple[int, int]:

@@ -95,9 +95,9 @@ def answer(connection: BaseDatabaseWrapper, question: Question) -> Answer:
 
     What was asked ahead is given once: who asks again wants to know what it is by then.
     """
-    kept = _kept.get(connection)
-    if kept and question in kept:
-        return kept.pop(question)
+    known = kept(connection, question)
+    if known is not None:
+        return known
 
     def given(text: str) -> Answer:
         with connection.cursor() as cursor:
@@ -107,6 +107,12 @@ def answer(connection: BaseDatabaseWrapper, question: Question) -> Answer:
     if question.prepared:
         return asked(connection, question.name, given)
     return given(statement(question.name, connection.vendor))
+
+
+def kept(connection: BaseDatabaseWrapper, question: Question) -> Answer | None:
+    """Return what a statement gave that was asked ahead, once; None where it was not."""
+    known = _kept.get(connection)
+    return known.pop(question, None) if known else None
 
 
 @contextmanager
@@ -126,10 +132,10 @@ def ahead(connection: BaseDatabaseWrapper, questions: Sequence[Question]) -> Non
     a ``page``, in a transaction (which a name that is not there would end) and on SQLite, where
     there is no way to save.
     """
-    kept = _kept.get(connection)
+    known = _kept.get(connection)
     if (
         not questions
-        or kept is None
+        or known is None
         or connection.vendor != POSTGRESQL
         or connection.in_atomic_block
     ):
@@ -150,7 +156,7 @@ def ahead(connection: BaseDatabaseWrapper, questions: Sequence[Question]) -> Non
             # Which of the names it was is found out where each is asked by itself.
             return
         for question in questions:
-            kept[question] = _answer(cursor, question)
+            known[question] = _answer(cursor, question)
             cursor.nextset()
 
 

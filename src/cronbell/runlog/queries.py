@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from django.db import connections
 
@@ -90,6 +90,18 @@ class LogPage(Generic[Row]):
         return -(-self.total.number // self.limit)
 
 
+class NewestRun(NamedTuple):
+    """What a line says of a job's newest run.
+
+    Attributes:
+        pk: its number.
+        status: its status.
+    """
+
+    pk: int
+    status: str
+
+
 @dataclass(frozen=True, slots=True)
 class JobLine:
     """A job as a list shows it.
@@ -105,7 +117,7 @@ class JobLine:
     job: Job
     next_fire: datetime | None
     fault: str
-    last_run: Run | None
+    last_run: NewestRun | None
     waiting_since: datetime | None = None
 
 
@@ -172,7 +184,7 @@ def job_lines(now: datetime, *, limit: int, name_contains: str = "") -> tuple[li
     if not storable(name_contains):
         return [], 0
     jobs = jobs_of(answer(connections[ALIAS], lines_question(limit, name_contains)))
-    lines = [_line(job, now, _last_run(job.pk, job.last_run, job.last_status)) for job in jobs]
+    lines = [_line(job, now, _newest(job.last_run, job.last_status)) for job in jobs]
     return lines, jobs[0].jobs_total if jobs else 0
 
 
@@ -182,10 +194,8 @@ def lines_question(limit: int, name_contains: str = "") -> Question:
     return Question("job_lines", (pattern, limit, pattern), named=True)
 
 
-def _last_run(job_id: int, run_id: int | None, status: str) -> Run | None:
-    if run_id is None:
-        return None
-    return Run.from_db(ALIAS, ["id", "job_id", "status"], [run_id, job_id, status])
+def _newest(run_id: int | None, status: str) -> NewestRun | None:
+    return None if run_id is None else NewestRun(run_id, status)
 
 
 def typical_durations(runs: int = 20_000) -> dict[str, float]:
@@ -285,7 +295,7 @@ def next_fire(job: Job, now: datetime) -> tuple[datetime | None, str]:
         return None, str(error) or type(error).__name__
 
 
-def _line(job: Job, now: datetime, last_run: Run | None) -> JobLine:
+def _line(job: Job, now: datetime, last_run: NewestRun | None) -> JobLine:
     due, fault = next_fire(job, now)
     return JobLine(job, due, fault, last_run, None if fault else _waiting_since(job, now))
 

@@ -24,7 +24,8 @@ class ShiftedClock(SystemClock):
 
     def micros(self) -> int:
         """Return the shifted wall time in microseconds."""
-        return super().micros() + self._shift_micros
+        # Asked several times for each run of a herd: ``super()`` costs as much as the question.
+        return SystemClock.micros(self) + self._shift_micros
 
     def show(self, instant: datetime) -> None:
         """Make it ``instant`` now; time goes on from there."""

@@ -18,7 +18,8 @@ from cronbell.dashboard.context import shell_of
 from cronbell.dashboard.pages.live import NO_CHANGE, live_part, page_window, wants_part
 from cronbell.dashboard.parameters import BadParameterError, LogParameters, read_parameters
 from cronbell.runlog import log_ahead, prepared, queries
-from cronbell.runlog.log_pages import Log, sum_of
+from cronbell.runlog.log_pages import Log
+from cronbell.runlog.log_tallies import sum_of
 from cronbell.runlog.router import ALIAS
 
 JOBS_SHOWN = 10  # with fifty failures below them a page stays below 60 KB

@@ -6,11 +6,13 @@ import json
 import re
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import cache, lru_cache
+from html import escape
 from typing import Any
 from urllib.parse import urlencode
 
 from django import template
 from django.conf import settings
+from django.http import HttpRequest
 from django.template.context import RequestContext
 from django.templatetags.static import static
 from django.urls import get_script_prefix, reverse
@@ -21,7 +23,6 @@ from django.utils.translation import gettext as _
 
 from cronbell.addresses import shown_address
 from cronbell.clock import SYSTEM_CLOCK, iso
-from cronbell.dashboard.charts import Bar
 from cronbell.dashboard.markup import markup
 from cronbell.dashboard.preferences import named_zone, viewer_zone
 from cronbell.dashboard.words import failure_text, reason_text, schedule_sentence
@@ -29,7 +30,7 @@ from cronbell.domain import cost_text
 from cronbell.runlog.log_rows import ListedRun
 from cronbell.runlog.models import KIND_CHOICES, STATUS_CHOICES, Item, Run
 from cronbell.runlog.shape import details_text
-from cronbell.runlog.statistics import Mark, Spread
+from cronbell.runlog.statistics import Spread
 from cronbell.states import Status
 
 register = template.Library()
@@ -67,6 +68,7 @@ WEEKDAYS = (
 MINUTE, HOUR, DAY = 60, 3600, 86400
 _TO_SECONDS, _TO_MILLIS = len("2026-11-22 09:00:00"), len("2026-11-22 09:00:00.000")
 TENTHS_BELOW = 10
+_QUERY = "_cronbell_query"
 _SIGNED_OFFSET = re.compile(r"[+-]\d+")
 
 
@@ -83,6 +85,20 @@ def _address_of(
     urls: str,
 ) -> str:
     return reverse(name, urls, args=values)
+
+
+@register.simple_tag
+def address(name: str, number: int | None = None) -> str:
+    """Return the address of a page, or of one of its kind by number, as ``url`` would.
+
+    Django looks an address up anew each time, which takes longer than all else in a line.
+    """
+    if number is None:
+        return address_of(name)
+    first = address_of(name, 0)
+    if not first.endswith("/0"):
+        return reverse(name, args=[number])
+    return f"{first[:-1]}{number:d}"
 
 
 @register.simple_tag
@@ -116,11 +132,12 @@ def _icon(name: str) -> SafeString:
 @register.simple_tag
 def badge(status: str) -> SafeString:
     """Show a status: its colour, its shape and its word in the viewer's language."""
-    return _badge(status, get_language())
+    return badge_in(get_language(), status)
 
 
 @lru_cache(maxsize=64)
-def _badge(status: str, language: str | None) -> SafeString:  # noqa: ARG001 - part of the key
+def badge_in(language: str | None, status: str) -> SafeString:  # noqa: ARG001 - part of the key
+    """Write a status as ``badge`` does, for who already knows the language that is active."""
     tone, shape = BADGES.get(status, ("quiet", "question"))
     return markup('<span class="badge {}">{}{}</span>', tone, _icon(shape), status_word(status))
 
@@ -153,15 +170,29 @@ def instant(
     """
     if value is None:
         return "–"
+    return instant_in(viewer_zone(context["request"]), value, job_zone, exact=exact)
+
+
+def instant_in(
+    viewer: tzinfo | None, value: datetime, job_zone: str, *, exact: bool = False
+) -> SafeString:
+    """Write an instant as ``instant`` does, for who already knows the viewer's zone."""
     own = named_zone(job_zone) or UTC if job_zone else UTC
-    shown = viewer_zone(context["request"]) or own
-    return markup(
-        '<time datetime="{}" title="{}">{} <span class="zone">{}</span>{}</time>',
-        iso(value),
-        _hover(value, own),
-        _local(value, shown, exact=exact),
-        zone_name(value, shown),
-        _for_ears(value, own, shown),
+    shown = viewer or own
+    # A page has hundreds: each is brought into its zones once, and digits are not escaped.
+    there, at, ears = value.astimezone(own), iso(value), ""
+    own_text, own_name = there.isoformat(" ", "milliseconds"), escape(_name_of(there))
+    text, name = own_text, own_name
+    if shown is not own:
+        here = value.astimezone(shown)
+        text, name = here.isoformat(" ", "milliseconds"), escape(_name_of(here))
+        if there.utcoffset() != here.utcoffset():
+            ears = f'<span class="hidden"> ({own_text[:_TO_SECONDS]} {own_name})</span>'
+    also = "" if own is UTC else f" · {at}"
+    return SafeString(
+        f'<time datetime="{at}" title="{own_text[:_TO_MILLIS]} {own_name}{also}">'
+        f'{text[: _TO_MILLIS if exact else _TO_SECONDS]} <span class="zone">{name}</span>'
+        f"{ears}</time>"
     )
 
 
@@ -227,9 +258,12 @@ def _local(value: datetime, zone: tzinfo, *, exact: bool) -> str:
 
 def zone_name(value: datetime, zone: tzinfo) -> str:
     """Return ``KST``, ``CEST``, ``UTC`` or, where a zone has no letters, ``UTC+5:30``."""
-    local = value.astimezone(zone)
+    return _name_of(value.astimezone(zone))
+
+
+def _name_of(local: datetime) -> str:
     name = local.tzname() or "UTC"
-    if not _SIGNED_OFFSET.fullmatch(name):
+    if name[:1] not in "+-" or not _SIGNED_OFFSET.fullmatch(name):
         return name
     offset = local.utcoffset() or timedelta()
     minutes = int(offset.total_seconds()) // MINUTE
@@ -343,31 +377,10 @@ def age(value: datetime, now: datetime) -> str:
     return roughly(now - value) if now - value >= timedelta(minutes=1) else _("under a minute")
 
 
-@register.simple_tag(takes_context=True)
-def square_words(context: RequestContext, mark: Mark, job_zone: str) -> str:
-    """Say what a square of a run's history stands for."""
-    own = named_zone(job_zone) or UTC
-    shown = viewer_zone(context["request"]) or own
-    at = mark.started_at or mark.scheduled_at
-    words = f"{mark.id}: {status_word(mark.status)}, {_local(at, shown, exact=False)}"
-    words += f" {zone_name(at, shown)}"
-    if at.astimezone(own).utcoffset() == at.astimezone(shown).utcoffset():
-        return words
-    return f"{words} ({_local(at, own, exact=False)} {zone_name(at, own)})"
-
-
-@register.simple_tag
-def bar_words(bar: Bar, what: str) -> str:
-    """Say what a day's bar of a trend stands for."""
-    day, figures = day_words(bar.day), bar.figures
-    if what == "outcomes":
-        words = {"day": day, "succeeded": figures.succeeded, "failed": figures.failed}
-        return _("%(day)s: %(succeeded)s succeeded, %(failed)s failed") % words
-    spread = figures.duration if what == "durations" else figures.lateness
-    if spread is None:
-        return _("%(day)s: no run") % {"day": day}
-    words = {"day": day, "median": timespan(spread.median), "most": timespan(spread.most)}
-    return _("%(day)s: half within %(median)s, 95 in 100 within %(most)s") % words
+@lru_cache(maxsize=64)
+def word_in(language: str | None, status: str) -> str:  # noqa: ARG001 - part of the key
+    """Return a status as ``status_word`` does, for who already knows the language."""
+    return status_word(status)
 
 
 @register.filter
@@ -414,9 +427,10 @@ def thousands(number: int) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def execution_time(context: RequestContext, run: Run | ListedRun) -> SafeString | str:
+def execution_time(context: RequestContext, run: Run | ListedRun) -> SafeString:
     """Write when a run began, or was due where nothing began."""
-    return instant(context, run.started_at or run.scheduled_at, run.job.timezone)
+    at = run.started_at or run.scheduled_at
+    return instant_in(viewer_zone(context["request"]), at, run.job.timezone)
 
 
 @register.filter
@@ -438,10 +452,21 @@ def lateness(run: Run) -> timedelta | None:
 @register.simple_tag(takes_context=True)
 def link(context: RequestContext, **changes: Any) -> str:
     """Return this page's query string with some parameters changed; empty ones are left out."""
-    # Not a copy of the QueryDict: copying one takes ten times as long as all else here.
-    query: dict[str, list[str]] = dict(context["request"].GET.lists())
-    query |= {name: [str(value)] for name, value in changes.items()}
+    parts = _query_parts(context["request"]) | {
+        name: urlencode({name: value}) if value != "" else "" for name, value in changes.items()
+    }
     if "cursor" not in changes:
-        query.pop("cursor", None)
-    kept = {name: values for name, values in query.items() if values and values[-1]}
-    return f"?{urlencode(kept, doseq=True)}"
+        parts.pop("cursor", None)
+    return "?" + "&".join([part for part in parts.values() if part])
+
+
+def _query_parts(request: HttpRequest) -> dict[str, str]:
+    """Return the query's parameters as addresses carry them; a page has some twenty links."""
+    known: dict[str, str] | None = getattr(request, _QUERY, None)
+    if known is None:
+        known = {
+            name: urlencode({name: values}, doseq=True) if values and values[-1] else ""
+            for name, values in request.GET.lists()
+        }
+        setattr(request, _QUERY, known)
+    return known

@@ -8,29 +8,30 @@ from datetime import datetime
 from django import template
 from django.template.context import RequestContext
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from cronbell.dashboard.markup import markup
-from cronbell.dashboard.templatetags.cronbell import address_of, badge, icon, instant, soon
-from cronbell.dashboard.templatetags.cronbell_rows import is_heartbeat, run_button
+from cronbell.dashboard.templatetags.cronbell import address_of, badge_in, icon, instant, soon
+from cronbell.dashboard.templatetags.cronbell_rows import is_heartbeat, run_buttons
 from cronbell.runlog.queries import JobLine
 
 register = template.Library()
 
 LINE = (
-    '<li class="job"><div class="job-name"><a href="{address}" id="job-{pk}">{name}</a>'
-    '<code class="schedule" title="{title} · {zone}">{schedule}</code></div>\n'
-    '<div class="job-next"><span class="label">{next_label}</span>{next}</div>\n'
-    '<div class="job-last"><span class="label">{last_label}</span>{last}</div>'
-    '<div class="job-run">{button}</div></li>\n'
+    '<li class="job"><div class="job-name"><a href="{0}{1}" id="job-{1}">{2}</a>'
+    '<code class="schedule" title="{3} · {4}">{5}</code></div>\n'
+    '<div class="job-next"><span class="label">{6}</span>{7}</div>\n'
+    '<div class="job-last"><span class="label">{8}</span>{9}</div>'
+    '<div class="job-run">{10}</div></li>\n'
 )
 
 
 @register.simple_tag(takes_context=True)
 def job_lines(context: RequestContext, lines: Sequence[JobLine], now: datetime) -> SafeString:
     """Write jobs as lines: name, schedule, what comes next, the last run, the button to run it."""
-    words = {"title": _("Schedule"), "last_label": _("Last run")}
-    usual, of_ping = _("Next"), _("Ping due")
+    title, usual, of_ping, last_label = _("Schedule"), _("Next"), _("Ping due"), _("Last run")
+    button, language = run_buttons(context), get_language()
     # The addresses of job 0 and run 0 but for their numbers.
     job_address = address_of("cronbell:job", 0).removesuffix("0")
     run_address = address_of("cronbell:run", 0).removesuffix("0")
@@ -40,16 +41,17 @@ def job_lines(context: RequestContext, lines: Sequence[JobLine], now: datetime) 
         written.append(
             markup(
                 LINE,
-                **words,
-                pk=job.pk,
-                address=f"{job_address}{job.pk}",
-                name=job.name,
-                zone=job.timezone,
-                schedule=job.schedule or "–",
-                next_label=of_ping if is_heartbeat(job) else usual,
-                next=_next(context, line, now),
-                last=_last(line, run_address),
-                button=run_button(context, job),
+                job_address,
+                job.pk,
+                job.name,
+                title,
+                job.timezone,
+                job.schedule or "–",
+                of_ping if is_heartbeat(job) else usual,
+                _next(context, line, now),
+                last_label,
+                _last(line, run_address, language),
+                button(job),
             )
         )
     return SafeString("".join(written))
@@ -78,11 +80,11 @@ def _next(context: RequestContext, line: JobLine, now: datetime) -> SafeString:
     return markup('<span class="muted">{}</span>', words)
 
 
-def _last(line: JobLine, address: str) -> SafeString:
+def _last(line: JobLine, address: str, language: str | None) -> SafeString:
     run = line.last_run
     if run is None:
         return markup('<span class="muted">{}</span>', _("never"))
     return markup(
         '<a class="plain" href="{}{}" id="last-{}">{}</a>',
-        address, run.pk, line.job.pk, badge(run.status),
+        address, run.pk, line.job.pk, badge_in(language, run.status),
     )  # fmt: skip

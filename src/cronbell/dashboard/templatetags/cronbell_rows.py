@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from html import escape
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from django import template
 from django.template.context import RequestContext
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 from django.utils.text import Truncator
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from cronbell.dashboard.charts import Bar
 from cronbell.dashboard.markup import markup
+from cronbell.dashboard.preferences import viewer_zone
 from cronbell.dashboard.templatetags.cronbell import (
     address_of,
-    badge,
+    badge_in,
     day_words,
-    execution_time,
     icon,
+    instant_in,
     median,
     thousands,
 )
@@ -38,42 +41,32 @@ NAME_SHOWN = 16
 SHORT_DETAILS = 60
 LONGEST_DETAILS = 2_000
 
-OPTION = '<option value="{0}"{1}>{0} ({2})</option>'
-SELECTED = mark_safe(" selected")
-ROW = (
-    '<tr role="row"><td role="cell" class="c-id"><a id="run-{id}" href="{address}" '
-    'aria-label="{label}">{id}</a></td><td role="cell" class="c-job"{title}>{name}</td>'
-    '<td role="cell" class="c-time">{time}</td><td role="cell" class="c-status">{badge}</td>'
-    '<td role="cell" class="c-details">{details}</td></tr>\n'
-)
-
 
 @register.simple_tag(takes_context=True)
 def run_rows(context: RequestContext, runs: Iterable[ListedRun]) -> SafeString:
     """Write runs as rows of the log's table: number, job, time, status, details."""
-    label = _("Run %(id)s")
+    label, language = escape(_("Run %(id)s")), get_language()
+    zone = viewer_zone(context["request"])
     # The address of run 0 but for its number.
-    address = address_of("cronbell:run", 0).removesuffix("0")
+    address = escape(address_of("cronbell:run", 0).removesuffix("0"))
     rows = []
+    # Escaped here one by one: a page has fifty rows, and ``markup`` looks at each value's kind.
     for run in runs:
-        name = run.job.name
+        pk, name = run.pk, escape(run.job.name)
+        title = f' title="{name}"' if len(run.job.name) > NAME_SHOWN else ""
         rows.append(
-            markup(
-                ROW,
-                id=run.pk,
-                address=f"{address}{run.pk}",
-                label=label % {"id": run.pk},
-                title=markup(' title="{}"', name) if len(name) > NAME_SHOWN else "",
-                name=name,
-                time=execution_time(context, run),
-                badge=badge(run.status),
-                details=_details(details_text(run)),
-            )
+            f'<tr role="row"><td role="cell" class="c-id"><a id="run-{pk:d}" href="{address}{pk:d}"'
+            f' aria-label="{label % {"id": pk}}">{pk:d}</a></td>'
+            f'<td role="cell" class="c-job"{title}>{name}</td><td role="cell" class="c-time">'
+            f"{instant_in(zone, run.started_at or run.scheduled_at, run.job.timezone)}</td>"
+            f'<td role="cell" class="c-status">{badge_in(language, run.status)}</td>'
+            f'<td role="cell" class="c-details">{_details(details_text(run))}</td></tr>\n'
         )
-    return mark_safe("".join(rows))  # noqa: S308 - each row is escaped by markup
+    return SafeString("".join(rows))
 
 
-BUTTON = '<a class="button" id="{id}" href="{address}"{more} aria-label="{label}">{icon}{word}</a>'
+BUTTON = '<a class="button" id="{}" href="{}"{} aria-label="{}">{}{}</a>'
+FETCHED = ' hx-get="{}" hx-target="#dialog-body" hx-swap="innerHTML"'
 
 
 @register.simple_tag(takes_context=True)
@@ -82,29 +75,28 @@ def run_button(context: RequestContext, job: Job) -> SafeString | str:
 
     Nothing for those who may only look.
     """
+    return run_buttons(context)(job)
+
+
+def run_buttons(context: RequestContext) -> Callable[[Job], SafeString | str]:
+    """Return what writes the button of each job; words and addresses are looked up once."""
     if not context["shell"].is_admin:
-        return ""
-    query = urlencode({"job_name": job.name}, quote_via=quote)
-    if is_heartbeat(job):
-        return markup(
-            BUTTON,
-            id=f"ping-url-{job.pk}",
-            address=f"{address_of('cronbell:ping-url')}?{query}",
-            more="",
-            label=_("Ping URL of %(job)s") % {"job": job.name},
-            icon="",
-            word=_("Ping URL"),
-        )
-    address = f"{address_of('cronbell:run-now')}?{query}"
-    return markup(
-        BUTTON,
-        id=f"run-now-{job.pk}",
-        address=address,
-        more=markup(' hx-get="{}" hx-target="#dialog-body" hx-swap="innerHTML"', address),
-        label=_("Run %(job)s now") % {"job": job.name},
-        icon=icon("play"),
-        word=_("Run now"),
-    )
+        return lambda _job: ""
+    ping_label, ping_word = _("Ping URL of %(job)s"), _("Ping URL")
+    run_label, run_word, play = _("Run %(job)s now"), _("Run now"), icon("play")
+    ping_url, run_now = address_of("cronbell:ping-url"), address_of("cronbell:run-now")
+
+    def button(job: Job) -> SafeString:
+        query = f"job_name={quote(job.name, safe='')}"
+        if is_heartbeat(job):
+            label = ping_label % {"job": job.name}
+            address = f"{ping_url}?{query}"
+            return markup(BUTTON, f"ping-url-{job.pk}", address, "", label, "", ping_word)
+        label, address = run_label % {"job": job.name}, f"{run_now}?{query}"
+        fetched = markup(FETCHED, address)
+        return markup(BUTTON, f"run-now-{job.pk}", address, fetched, label, play, run_word)
+
+    return button
 
 
 DAY = (
@@ -137,10 +129,11 @@ def is_heartbeat(job: Job) -> bool:
 @register.simple_tag
 def job_options(choices: Iterable[JobChoice], chosen: str) -> SafeString:
     """Write the jobs that the log can be narrowed to, each with its number of runs."""
-    options = (
-        markup(OPTION, choice.name, SELECTED if choice.name == chosen else "", choice.count)
-        for choice in choices
-    )
+    options = []
+    for choice in choices:
+        name, selected = escape(choice.name), " selected" if choice.name == chosen else ""
+        count = escape(choice.count)
+        options.append(f'<option value="{name}"{selected}>{name} ({count})</option>')
     return SafeString("".join(options))
 
 
@@ -148,7 +141,7 @@ def _details(text: str) -> SafeString | str:
     if not text:
         return "-"
     if len(text) < SHORT_DETAILS:
-        return markup('<span class="short">{}</span>', text)
+        return SafeString(f'<span class="short">{escape(text)}</span>')
     if len(text) > LONGEST_DETAILS:
         text = Truncator(text).chars(LONGEST_DETAILS)
     return markup('<details class="clip"><summary>{}</summary></details>', text)

@@ -1,6 +1,6 @@
 -- Whose are the newest runs of a status that is final between two ids that began within a range of
 -- time. Parameters: status, first id, last id, since, until, how many runs are looked at.
-SELECT newest.job_id, COUNT(*)
+SELECT newest.job_id, COUNT(*), FALSE
 FROM (
     SELECT run.job_id
     FROM runlog_run AS run

@@ -10,7 +10,7 @@ needs to be kept.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet
@@ -33,6 +33,12 @@ WHERE id = %s AND is_temporary AND created_at < %s
   AND NOT EXISTS (SELECT 1 FROM ideas_purchase WHERE idea_id = ideas_idea.id)
   AND NOT EXISTS (SELECT 1 FROM ideas_claim WHERE idea_id = ideas_idea.id)
 """
+# PostgreSQL deletes a piece at once: told each idea, it took four times the processor time.
+DELETE_PIECE = DELETE.replace("id = %s", "id = ANY(CAST(%s AS bigint[]))")
+LOCK_FREE = """
+SELECT id FROM ideas_idea WHERE id = ANY(CAST(%s AS bigint[])) ORDER BY id FOR UPDATE SKIP LOCKED
+"""
+BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 
 
 @cron_job(
@@ -105,13 +111,26 @@ def old_temporary(cutoff: datetime) -> Iterator[list[int]]:
     Walked along the partial index ``idea_temporary``, so that each step reads a bounded number of
     rows even where hundreds of thousands of old ones are kept because somebody bought them.
     """
-    rest: QuerySet[Idea] = Idea.objects.filter(is_temporary=True, created_at__lt=cutoff)
-    rest = rest.order_by("created_at", "pk")
-    step = rest
-    while block := list(step.values_list("created_at", "pk")[:BLOCK_ROWS]):
+    old: QuerySet[Idea] = Idea.objects.filter(is_temporary=True, created_at__lt=cutoff)
+    created, last = BEGINNING, 0
+    while block := _following(old, created, last):
         yield [pk for _created, pk in block]
         created, last = block[-1]
-        step = rest.filter(created_at__gte=created).exclude(created_at=created, pk__lte=last)
+
+
+def _following(old: QuerySet[Idea], created: datetime, last: int) -> list[tuple[datetime, int]]:
+    """Return what comes after an instant and id, at most a block.
+
+    In two steps, each of which begins in the index where it should, however many ideas were made
+    at the same instant: SQLite takes no pair for a bound where there is another bound.
+    """
+    steps = (old.filter(created_at=created, pk__gt=last), old.filter(created_at__gt=created))
+    block: list[tuple[datetime, int]] = []
+    for step in steps:
+        rest = BLOCK_ROWS - len(block)
+        if rest:
+            block += step.order_by("created_at", "pk").values_list("created_at", "pk")[:rest]
+    return block
 
 
 def delete(ids: Sequence[int], cutoff: datetime, turns: Turns) -> int:
@@ -127,17 +146,14 @@ def delete(ids: Sequence[int], cutoff: datetime, turns: Turns) -> int:
     before = connection.ops.adapt_datetimefield_value(cutoff)
     with turns.turn(len(ids)), connection.cursor() as cursor:
         for piece in turns.pieces(ids):
-            if rows := [(pk, before) for pk in _free(piece)]:
-                cursor.executemany(DELETE, rows)
-                deleted += max(0, int(cursor.rowcount))
+            if connection.features.has_select_for_update:
+                cursor.execute(LOCK_FREE, [list(piece)])
+                ours = [pk for (pk,) in cursor.fetchall()]
+                cursor.execute(DELETE_PIECE, [ours, before])
+            else:
+                cursor.executemany(DELETE, [(pk, before) for pk in piece])
+            deleted += max(0, int(cursor.rowcount))
     return deleted
-
-
-def _free(ids: Sequence[int]) -> Sequence[int]:
-    if not connection.features.has_select_for_update:
-        return ids
-    ours = Idea.objects.select_for_update(skip_locked=True).filter(pk__in=ids)
-    return list(ours.order_by("pk").values_list("pk", flat=True))
 
 
 def _preview(context: JobContext, cutoff: datetime) -> JobResult:
