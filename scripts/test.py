@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.support import machine, store  # noqa: E402
+from tests.support import failures, machine, store  # noqa: E402
 
 NOTHING_SELECTED = 5  # pytest's exit code
 INTERRUPTED = 2  # likewise
@@ -62,26 +62,32 @@ def folder_in_memory() -> Iterator[Path | None]:
 
 
 def run(name: str, *options: str) -> tuple[str, int]:
-    """Run pytest on one store and return how it went, in words and as an exit code."""
+    """Run pytest on one store; return how it went, with what failed in it, and as an exit code."""
     print(f"\n== tests on {name}", flush=True)
     # Whoever is done takes tests from whoever has most left: some take a minute, most no time.
     side_by_side = [f"--numprocesses={processes()}", "--dist=worksteal"]
-    with folder_in_memory() as folder:
+    with folder_in_memory() as folder, tempfile.NamedTemporaryFile(prefix="cb-failures-") as told:
         place = [] if folder is None else [f"--basetemp={folder / 't'}"]
         environment = {} if folder is None else {"TMPDIR": str(folder)}
         pytest = subprocess.Popen(
             [sys.executable, "-m", "pytest", *side_by_side, *place, *options, *sys.argv[1:]],
             cwd=ROOT,
-            env={**os.environ, **environment, store.STORE_VARIABLE: name},
+            env={
+                **os.environ,
+                **environment,
+                store.STORE_VARIABLE: name,
+                failures.VARIABLE: told.name,
+            },
         )
         try:
             code = pytest.wait()
         except KeyboardInterrupt:
             end(pytest)
             raise
+        failed = Path(told.name).read_text(encoding="utf-8")
     if code == NOTHING_SELECTED and options:
         return f"{name}: nothing selected depends on the store", 0
-    word = "passed" if code == 0 else f"FAILED (pytest exit code {code})"
+    word = "passed" if code == 0 else f"FAILED (pytest exit code {code})\n{failed}"
     return f"{name}: {word}", code
 
 

@@ -24,7 +24,7 @@ import pytest
 from django.conf import settings
 from django.utils import translation
 
-from tests.support import machine, postgres, processes, store
+from tests.support import failures, machine, postgres, processes, store
 from tests.support.processes import Process
 from tests.support.waiting import wait_until as _wait_until
 
@@ -156,6 +156,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         write("every process compiled every source anew: PYTHONDONTWRITEBYTECODE is set", red=True)
     if not processes.watchable():
         write("NOT TESTED HERE: stray processes can't be seen on this system", red=True)
+    if at := os.environ.get(failures.VARIABLE):
+        failed = [*terminalreporter.getreports("failed"), *terminalreporter.getreports("error")]
+        failures.keep(Path(at), failed)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.support import machine, source
+from tests.support import failures, machine, source
 
 CI = source.ROOT / ".ci" / "run"
 MAKEFILE = source.text(source.ROOT / "Makefile")
@@ -73,6 +73,26 @@ def test_ci_does_both_halves_of_the_faults_and_fails_where_either_does(
     assert answer.returncode == code
     one, other = sorted((tmp_path / "said").read_text().splitlines())
     assert one.replace("--but", "--only") == other, "the same names, left out and done"
+
+
+def test_what_failed_is_told_with_its_name_when_all_is_over(tmp_path: Path):
+    (tmp_path / "test_it.py").write_text(
+        "def test_good():\n    pass\n\n\ndef test_bad():\n    assert 'left' == 'right'\n"
+    )
+    told = tmp_path / "told"
+    pytest_of_ours = ["-m", "pytest", "-p", "tests.conftest", "-n2", "--rootdir", source.ROOT]
+    subprocess.run(
+        [sys.executable, *pytest_of_ours, tmp_path / "test_it.py"],
+        cwd=source.ROOT,
+        env={**os.environ, failures.VARIABLE: str(told)},
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    text = told.read_text()
+    assert "test_bad (call)" in text
+    assert "'left' == 'right'" in text
+    assert "test_good" not in text
 
 
 @pytest.mark.parametrize("capability", machine.INSTALL)
