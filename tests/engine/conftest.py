@@ -46,7 +46,7 @@ def make_spec(target) -> Callable[..., JobSpec]:
             "url": target.url(f"/api/cron/{name}"),
             "schedule": "* * * * *",
             "timeout": 5.0,
-            "deadline": 30.0,
+            "deadline": 90.0,
         }
         return JobSpec(name=name, **{**values, **changes})
 

@@ -48,7 +48,7 @@ def test_housekeeping_waits_while_runs_wait_to_be_sent_but_not_for_ever():
         writer = Writer(RunStore("somebody"), fake)
         writer.start()
         kept = Housekeeping(writer, fake, Retention(), behind=lambda: busy)
-        kept.roller.step = lambda: bool(asked.append(True))
+        kept.roller.step = lambda _now: bool(asked.append(True))
         waiting = asyncio.create_task(kept.roll_up())
         await fake.walk(0.5)
         seen = [bool(asked)]

@@ -71,7 +71,7 @@ def test_a_fire_recorded_late_is_not_born_with_an_expired_lease(make_spec, clock
     async def then(runner: Runner) -> None:
         clock.show(NOON.replace(second=2))
         rows = runner.planner.plan(clock.micros(), 1, 1)
-        await blocked(runner, clock, lambda: runner._record(rows, to_micros(NOON)))
+        await blocked(runner, clock, lambda: runner.due.record(rows, to_micros(NOON)))
         assert await aside(lambda: in_force(clock))
         rescued = await runner.keeper.rescue()
         assert rescued.unknown == 0
@@ -107,7 +107,7 @@ def test_a_renewal_and_a_rescue_that_waited_keep_what_was_taken_meanwhile(make_s
         taken: dict[int, int] = {}
 
         async def take() -> None:
-            await runner._record(rows, clock.micros())
+            await runner.due.record(rows, clock.micros())
             taken.update(runner.pool.in_hand)
 
         await take()

@@ -12,7 +12,7 @@ import pytest
 from tests.engine.conftest import NOON, running, statuses, until
 
 from cronbell.engine import processor
-from cronbell.engine.loop import FIRST_PIECE
+from cronbell.engine.due import FIRST_PIECE
 from cronbell.engine.processor import CHOSEN_SECONDS, OneProcessor
 from cronbell.testing import answers
 from cronbell.testing.clock import FakeClock

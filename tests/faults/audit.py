@@ -1,11 +1,14 @@
 """The oracle: what the target heard, what the endpoint did and what the run log says, compared.
 
 It reads the databases from outside and shares no code with what it judges. The jobs it looks at
-fire at whole seconds (``every``), so which fires there must be is arithmetic.
+fire at whole seconds (``every``), so which fires there must be is arithmetic; a job whose name
+ends with ``-2s`` fires every two. Its fires may be recorded before they are due, those of a job
+that fires each second are not.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,6 +17,7 @@ from tests.faults.report import Finding
 from tests.faults.world import World
 
 MICROS = 1_000_000
+PERIOD = re.compile(r"-(\d+)s$")
 ROWS = (
     "SELECT job.name, run.key, run.status, run.reason, run.scheduled_at, run.started_at,"
     " run.finished_at, run.missed_first_at, run.missed_count"
@@ -63,16 +67,22 @@ def read(world: World) -> Ledger:
     return Ledger(rows, sent, Counter(done), dict(keys))
 
 
-def fires(rows: Iterable[Row], period: int = 1) -> tuple[int, int]:
+def period_of(job: str) -> int:
+    """Return how many seconds lie between a job's fires."""
+    told = PERIOD.search(job)
+    return int(told[1]) if told else 1
+
+
+def fires(rows: Iterable[Row]) -> tuple[int, int]:
     """Count fires without a row, and with more than one, from each job's first to its last."""
     covered: dict[str, Counter[int]] = defaultdict(Counter)
     for row in rows:
         last = row.scheduled_at // MICROS
         first = last if row.missed_first_at is None else row.missed_first_at // MICROS
-        covered[row.job].update(range(first, last + 1, period))
+        covered[row.job].update(range(first, last + 1, period_of(row.job)))
     missing = double = 0
-    for seconds in covered.values():
-        whole = range(min(seconds), max(seconds) + 1, period)
+    for job, seconds in covered.items():
+        whole = range(min(seconds), max(seconds) + 1, period_of(job))
         missing += len(whole) - len(seconds)
         double += sum(count - 1 for count in seconds.values())
     return missing, double

@@ -74,9 +74,18 @@ def without_fencing() -> None:
     term = "\n  AND runlog_run.lease_term = "
     # The parameter stays, so that the statement still takes what it is given.
     nothing = " %s <> ''"
+    held = (
+        " run.status = 'running'\n      AND run.lease_owner = %s"
+        "\n      AND run.lease_term = CAST(rows.value ->> 1 AS BIGINT)"
+    )
+    lost = (
+        "run.id IS NULL OR run.status <> 'running' OR run.lease_owner <> %s"
+        "\n    OR run.lease_term <> CAST(rows.value ->> 1 AS BIGINT)"
+    )
     _rewrite({
         "finish": [(f"{fence}{term}excluded.lease_term", nothing)],
-        "renew": [(f"{fence}{term}CAST(rows.value ->> 1 AS BIGINT)", nothing)],
+        "renew": [(held, nothing)],
+        "lost": [(lost, "%s = ''")],
     })  # fmt: skip
 
 
@@ -92,7 +101,7 @@ def without_rescue() -> None:
     """Nobody looks after what a dead runner left."""
     from cronbell.runlog.store import Rescued, RunStore
 
-    RunStore.rescue = lambda _self, _now: Rescued(0, 0, 0, 0)
+    RunStore.rescue = lambda _self, _now, _lease_now: Rescued(0, 0, 0, 0)
 
 
 def without_immediate() -> None:

@@ -26,15 +26,19 @@ LOOK_EVERY = 10  # kills between two looks at what is over
 def load(delivery: str, base: str) -> str:
     """Return the jobs: half call a target that logs, half an endpoint written with the library."""
     keys = {
-        "every": "1s", "timeout": "20s", "deadline": "900s", "overlap": "allow",
-        "delivery": delivery, "retry": RETRY,
+        "timeout": "20s", "deadline": "900s", "overlap": "allow", "delivery": delivery,
+        "retry": RETRY,
     }  # fmt: skip
     name = "once" if delivery == "at_most_once" else "again"
-    raw = [job(f"{name}-raw-{n}", f"/api/cron/raw-{n}", **keys) for n in range(RAW_JOBS)]
-    effect = [
-        job(f"{name}-effect-{n}", f"{base}/api/cron/effect-{n}", **keys) for n in range(EFFECT_JOBS)
-    ]
-    return "".join(raw + effect)
+    return "".join(
+        # Those that fire every two seconds are recorded before they are due.
+        job(f"{name}-{kind}-{n}-{n % 2 + 1}s", f"{where}-{n}", every=f"{n % 2 + 1}s", **keys)
+        for kind, where, count in (
+            ("raw", "/api/cron/raw", RAW_JOBS),
+            ("effect", f"{base}/api/cron/effect", EFFECT_JOBS),
+        )
+        for n in range(count)
+    )
 
 
 class Load:

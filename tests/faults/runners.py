@@ -21,18 +21,17 @@ SHORT, LONG = 6, 60  # rounds
 RETRY = "{ max_attempts = 50, backoff = 0.2, max_backoff = 1 }"
 
 
-def load(world: World, rng: random.Random, *, every: str = "1s") -> None:
+def load(world: World, rng: random.Random) -> None:
     """Give a world jobs of both deliveries on a target that takes its time."""
-    keys = {
-        "every": every, "timeout": "10s", "deadline": "120s", "overlap": "allow", "retry": RETRY,
-    }  # fmt: skip
+    keys = {"timeout": "10s", "deadline": "120s", "overlap": "allow", "retry": RETRY}
     text = ""
     for number in range(JOBS):
+        period = f"{number % 2 + 1}s"  # those of two seconds are recorded before they are due
         for name in ("again", "once"):
             path = f"/api/cron/{name}-{number}"
             world.target.script(path, after_a_while(random.Random(rng.random()), 0.4))
             delivery = "at_most_once" if name == "once" else "at_least_once"
-            text += job(f"{name}-{number}", path, delivery=delivery, **keys)
+            text += job(f"{name}-{number}-{period}", path, delivery=delivery, every=period, **keys)
     world.jobs(text)
 
 

@@ -13,10 +13,10 @@ from tests.faults.report import BEGIN, END, Finding
 S = 1_000_000
 
 
-def row(second: int, *, status="success", reason="", first=None, count=0, key="") -> Row:
+def row(second: int, *, status="success", reason="", first=None, count=0, key="", job="job") -> Row:
     first_at = None if first is None else first * S
     key = key or f"k{second}"
-    return Row("job", key, status, reason, second * S, second * S, second * S, first_at, count)
+    return Row(job, key, status, reason, second * S, second * S, second * S, first_at, count)
 
 
 @pytest.mark.parametrize(
@@ -27,8 +27,18 @@ def row(second: int, *, status="success", reason="", first=None, count=0, key=""
         ([row(1), row(2), row(2)], (0, 1)),
         ([row(1), row(4, status="missed", first=2, count=3), row(5)], (0, 0)),
         ([row(1), row(4, status="missed", first=3, count=2), row(4)], (1, 1)),
+        ([row(at, job="job-2s") for at in (2, 4, 6)], (0, 0)),
+        ([row(at, job="job-2s") for at in (2, 6, 6)], (1, 1)),
     ],
-    ids=["whole", "a gap", "a double", "an outage", "an outage that leaves one out and takes two"],
+    ids=[
+        "whole",
+        "a gap",
+        "a double",
+        "an outage",
+        "an outage that leaves one out and takes two",
+        "every two seconds",
+        "one of those left out, one double",
+    ],
 )
 def test_fires_are_counted_by_what_accounts_for_them(rows, counted):
     assert audit.fires(rows) == counted

@@ -83,7 +83,7 @@ def test_a_paused_job_can_be_run_by_hand_and_what_was_recorded_still_runs(store,
 def test_a_paused_fire_cancels_nothing(store, clock):
     it = job(overlap=Overlap.CANCEL_RUNNING)
     record(store, [fire(it, NOW + SECOND, overlap="cancel_running")])
-    claim(store)
+    claim(store, now=NOW + SECOND)
     paused(it, clock)
     at = NOW + 2 * MINUTE
     record(store, [fire(it, at, read=NOW + SECOND, overlap="cancel_running")], now=at)

@@ -418,7 +418,7 @@ def _places_of(own: str) -> str:
 
 @pytest.mark.parametrize("vendor", sorted(DIALECT_WORDS))
 @pytest.mark.parametrize(
-    "name", ["record_fires", "advance_cursors", "claim", "finish", "release", "request_run"]
+    "name", ["record_fires", "advance_cursors", "claim", "finish", "request_run"]
 )
 def test_statements_differ_between_stores_only_in_the_listed_words(vendor, name):
     text = common(name, vendor)

@@ -54,7 +54,7 @@ class Housekeeping:
 
     async def roll_up(self) -> None:
         """Roll up all there is now; then have the store put its journal away."""
-        await self.piece_by_piece(lambda _store: self.roller.step())
+        await self.piece_by_piece(lambda _store: self.roller.step(self.clock.micros()))
         self.writer.tidy_up()
 
     async def prune(self) -> None:

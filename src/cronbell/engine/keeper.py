@@ -97,15 +97,16 @@ class Keeper:
             # and a run taken while this waited is in hand too.
             lease_now, in_hand = self.clocks.measure(), dict(self.in_hand)
             Runner.objects.filter(id=self.id).update(**self.clocks.seen(), behind=behind)
-            return in_hand, store.renew(in_hand, lease_now + int(self.lease_seconds * MICROS))
+            kept = store.renew(in_hand, lease_now + int(self.lease_seconds * MICROS))
+            return in_hand, in_hand.keys() - kept
 
         self._drop_lost(*await self.writer.submit(act))
 
-    def _drop_lost(self, in_hand: Mapping[int, int], kept: set[int]) -> None:
-        for run_id, term in in_hand.items():
+    def _drop_lost(self, in_hand: Mapping[int, int], lost: set[int]) -> None:
+        for run_id in lost:
             # What was in hand when the store was asked may have ended since, and usually has.
-            if run_id not in kept and self.in_hand.get(run_id) == term:
-                self.drop(run_id, term)
+            if self.in_hand.get(run_id) == in_hand[run_id]:
+                self.drop(run_id, in_hand[run_id])
 
     async def rescue(self) -> Rescued:
         """End what was cancelled, give back what dead runners left, end calls of dead processes."""
@@ -114,16 +115,21 @@ class Keeper:
             now, lease_now, in_hand = self.clock.micros(), self.clocks.measure(), dict(self.in_hand)
             self.clocks.compare()
             ended = store.end_cancelled(now, lease_now)
-            # Its own leases first: a clock that jumped ahead must not make a runner take its own
-            # running calls for a dead runner's.
-            kept = store.renew(in_hand, lease_now + int(self.lease_seconds * MICROS))
-            # One who stands aside has the wrong time to give a run back at.
-            idle = Rescued(runs=0, unknown=0, cancelled=0, calls=0)
-            found = idle if self.clocks.aside else store.rescue(now, lease_now)
-            return in_hand, kept, replace(found, cancelled=found.cancelled + ended)
+            found = Rescued(runs=0, unknown=0, cancelled=0, calls=0)
+            if store.expired(lease_now):
+                # Its own leases first: a clock that jumped ahead must not make a runner take its
+                # own running calls for a dead runner's.
+                kept = store.renew(in_hand, lease_now + int(self.lease_seconds * MICROS))
+                lost = in_hand.keys() - kept
+                # One who stands aside has the wrong time to give a run back at.
+                if not self.clocks.aside:
+                    found = store.rescue(now, lease_now)
+            else:
+                lost = store.lost(in_hand)
+            return in_hand, lost, replace(found, cancelled=found.cancelled + ended)
 
-        in_hand, kept, rescued = await self.writer.submit(act)
-        self._drop_lost(in_hand, kept)
+        in_hand, lost, rescued = await self.writer.submit(act)
+        self._drop_lost(in_hand, lost)
         if rescued.cancelled:
             log.info("%d runs were cancelled", rescued.cancelled)
         if rescued.runs or rescued.unknown or rescued.calls:

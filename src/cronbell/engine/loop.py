@@ -15,13 +15,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cronbell.clock import Clock, from_micros, to_micros
+from cronbell.clock import Clock, from_micros
 from cronbell.config.alerts import NO_ALERTS, Alerts
 from cronbell.config.loader import Config
 from cronbell.config.retention import Retention
 from cronbell.dispatch import Dispatcher
 from cronbell.domain import JobSpec
 from cronbell.engine.alerting import BEAT_SECONDS, Alerting
+from cronbell.engine.due import HOLD_SECONDS, Due
+from cronbell.engine.early import Early
 from cronbell.engine.executors.embedded import EmbeddedExecutor
 from cronbell.engine.heartbeats import Heartbeats
 from cronbell.engine.housekeeping import PRUNE_SECONDS, Housekeeping
@@ -45,23 +47,17 @@ from cronbell.runlog.applying import (
 from cronbell.runlog.backfilling import feed
 from cronbell.runlog.jobs import live_alerts, live_configuration, live_retention, spec_from
 from cronbell.runlog.lease_time import LeaseTime, lease_time_for
-from cronbell.runlog.models import Job
-from cronbell.runlog.store import FireRow, Recorded, RunStore
+from cronbell.runlog.store import RunStore
 from cronbell.runlog.totals import Row
 from cronbell.runlog.wakeup import listen
 
 log = logging.getLogger("cronbell.engine")
 
 MICROS = 1_000_000
-PLAN_CHUNK = 1_000
-FIRST_PIECE = 100  # of a herd; each further one is twice as large
-MOST_RECORDING = 3
 # Jobs made ready between two looks at the time: half a millisecond's work.
 WARM_CHUNK = 100
 # Requests are put together this long before they are due; each waits in 3 KB.
 SOON_SECONDS = 15
-# A fire that is due is in the run log after this at the latest, however busy the runner is.
-HOLD_SECONDS = 1.0
 # A change is live within two seconds: seen within this, read, and taken over before the next plan.
 WATCH_SECONDS = 0.5
 # Between two looks for jobs that a wrong clock has left standing still, in polls: each goes through
@@ -132,8 +128,6 @@ class Runner:
         self._changed: Config | None = None
         self._target, self._generation = target, 0
         self._stopping = self._behind = False
-        self._recording: set[asyncio.Task[None]] = set()
-        self._piece = FIRST_PIECE  # rows of a herd to be recorded at once
         self._one_processor = OneProcessor(clock)
         self._configured = specs
         self.specs: dict[int, JobSpec] = {}
@@ -164,6 +158,8 @@ class Runner:
             lease_seconds=self.settings.lease_seconds,
             clocks=clocks,
         )
+        self.due = Due(self.pool, self.planner, self._one_processor.hold, self._guard)
+        self.early = Early(self.pool, self.planner, self._one_processor.hold, self._replan)
         behind, kept = self.pool.behind, self.settings.retention
         self.housekeeping = Housekeeping(self.writer, clock, kept, note=self._note, behind=behind)
         self.alerting = Alerting(self.housekeeping, clocks, self.executor, self.settings.alerts)
@@ -183,6 +179,7 @@ class Runner:
         beats = [
             self._plan_forever(),
             self.pool.claim_forever(),
+            self.early.hand_over_forever(),
             self._every(self.settings.lease_seconds / 3, self.keeper.renew),
             self._every(self.settings.poll_seconds, self._rescue),
             self._every(self.settings.poll_seconds, self._look_at_heartbeats),
@@ -210,8 +207,9 @@ class Runner:
         def sync(_store: RunStore) -> tuple[dict[str, InForce], int]:
             at = from_micros(now)
             jobs = bring_into_force(
-                self._configured, at, target=target, applied_by=who, retention=kept, alerts=alerts
-            )
+                self._configured, at, target=target, applied_by=who, retention=kept, alerts=alerts,
+                clock=self.clock,
+            )  # fmt: skip
             return jobs, _generation()
 
         jobs, self._generation = await self.writer.submit(sync)
@@ -249,9 +247,11 @@ class Runner:
             elif self._behind:
                 self._behind = False
                 await self._follow()
-            if await self.plan_once():
+            if await self.due.plan():
                 continue
             self._one_processor.expire()
+            if await self.early.record():
+                continue
             if self._get_ready():
                 await self.clock.wait(0)
                 continue
@@ -284,87 +284,12 @@ class Runner:
         await self._load()
         await self.keeper.report_configuration(len(self.specs), "")
 
-    async def plan_once(self) -> bool:
-        """Record the fires that are due now; say whether there were any."""
-        now = self.clock.micros()
-        self.planner.put_back(now, 0)
-        due = self.planner.next_due()
-        if due is None or due * MICROS > now or self.keeper.clocks.aside:
-            return False
-        room = self.pool.room()
-        held = (now - due * MICROS) / MICROS
-        if held < HOLD_SECONDS and not self.pool.roomy():
-            # A herd that is quick to send is planned as fast as it is sent, each fire recorded
-            # and started in one commit; one that is slow is recorded all the same, to wait.
-            if self._recording:
-                await asyncio.wait(self._recording, return_when=asyncio.FIRST_COMPLETED)
-            else:
-                await self.pool.wait_for_room(HOLD_SECONDS - held)
-            return True
-        limit = PLAN_CHUNK
-        if held < HOLD_SECONDS:
-            # The first of a herd in small pieces: their calls need not wait for a large commit.
-            self._piece = min(2 * self._piece, PLAN_CHUNK) if self.pool.busy else FIRST_PIECE
-            limit = min(room, self._piece)
-        rows = self.planner.plan(now, limit, room)
-        if len(rows) == limit:  # a herd
-            self._one_processor.hold()
-        elif not rows:
-            return True
-        # The next fires are planned while these are being committed; a few commits ahead at most.
-        starting = sum([row.start for row in rows])
-        self.pool.expected += starting
-        task = asyncio.create_task(self._guard(self._record_and_wake(rows, now, starting)))
-        self._recording.add(task)
-        task.add_done_callback(self._recording.discard)
-        if len(self._recording) >= MOST_RECORDING:
-            await asyncio.wait(self._recording, return_when=asyncio.FIRST_COMPLETED)
-        return True
-
-    async def _record_and_wake(self, rows: list[FireRow], now: int, starting: int) -> None:
-        try:
-            await self._record(rows, now)
-        finally:
-            self.pool.expected -= starting
-        if starting < len(rows):
-            self.pool.wake()
-
-    async def _record(self, rows: list[FireRow], now: int) -> None:
-        try:
-            recorded = await self.writer.submit(
-                lambda store: self._write_fires(store, rows, now), closing=True
-            )
-        except Exception:
-            jobs = {row.job_id for row in rows}
-            if len(jobs) > 1:
-                # One job's rows are at fault: the others must not wait for it.
-                for job_id in jobs:
-                    await self._record([row for row in rows if row.job_id == job_id], now)
-                return
-            log.exception("job %d cannot be planned and is set aside", rows[0].job_id)
-            return
-        self.pool.take(recorded.started)
-        moved = recorded.moved
-        if len(moved) == len(rows):
-            self.planner.recorded(rows, self.clock.micros())
-            return
-        self.planner.planned([row for row in rows if row.job_id in moved])
-        elsewhere = {row.job_id for row in rows} - moved
-        if elsewhere:
-            self.planner.moved(await self.writer.submit(lambda _store: _cursors(elsewhere)))
-
-    def _write_fires(self, store: RunStore, rows: list[FireRow], now: int) -> Recorded:
-        # The lease counts from the write, which may have waited long for the store: one that is
-        # born expired would be taken for a dead runner's while its call is under way.
-        expires = self.keeper.clocks.now() + int(self.settings.lease_seconds * MICROS)
-        return store.record_fires(rows, now, expires)
-
     async def _nap(self) -> None:
         """Wait for the next fire, a poke, or the poll, whichever comes first."""
-        due = self.planner.next_due()
-        wait = self.settings.poll_seconds
-        if due is not None and not self.keeper.clocks.aside:
-            wait = min(wait, max(0.0, (due * MICROS - self.clock.micros()) / MICROS))
+        due, wait = self.planner.next_due(), self.settings.poll_seconds
+        moments = [None if due is None else due * MICROS, self.early.next()]
+        for at in [] if self.keeper.clocks.aside else filter(None, moments):
+            wait = min(wait, max(0.0, (at - self.clock.micros()) / MICROS))
         if self.planner.put_back(self.clock.micros(), 0):
             wait = min(wait, HOLD_SECONDS)
         await wait_or(self._poked, self.clock, wait)
@@ -394,6 +319,9 @@ class Runner:
 
     def _note(self, rows: Sequence[Row]) -> None:
         self.alerting.note(rows)
+
+    def _replan(self) -> None:
+        self._poked.set()
 
     def _drop(self, run_id: int, term: int) -> None:
         self.pool.drop(run_id, term)
@@ -462,10 +390,11 @@ class Runner:
         self._stopping = True
         self._poked.set()
         await asyncio.wait({planner}, timeout=self.settings.grace_seconds)
-        if self._recording:
-            await asyncio.wait(self._recording, timeout=self.settings.grace_seconds)
+        await self.due.recorded(self.settings.grace_seconds)
         planner.cancel()
         grace = self.settings.grace_seconds
+        with contextlib.suppress(TimeoutError):  # a store that is away; leases run out
+            await asyncio.wait_for(self.early.stop(), grace)
         await asyncio.gather(self.pool.stop(grace), self.alerting.stop(grace))
         for task in others:
             task.cancel()
@@ -489,8 +418,3 @@ def _new_owner() -> str:
 def _generation() -> int:
     configuration = live_configuration()
     return 0 if configuration is None else configuration.generation
-
-
-def _cursors(job_ids: set[int]) -> dict[int, int]:
-    rows = Job.objects.filter(pk__in=job_ids).values_list("pk", "cursor_at")
-    return {pk: to_micros(cursor) for pk, cursor in rows}

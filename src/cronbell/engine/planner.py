@@ -38,6 +38,11 @@ SHORT_DEADLINE = 60
 # Microseconds that jobs may stay off the heap after their fires; those that fire within twice as
 # long do not.
 PUT_BACK = 2 * MICROS
+# Fires may be recorded so long before they are due (microseconds): a thousandth of a second's work
+# for each dozen. Those nearer than that are left for their instant, since whoever pauses or changes
+# a job may take a row back up to ``runlog.early.MARGIN`` before it is due.
+LEAD = MICROS
+NEAREST = MICROS // 5
 ID_BITS = 40  # a million new jobs a day for three thousand years
 ID_MASK = (1 << ID_BITS) - 1
 
@@ -70,6 +75,8 @@ class Planner:
         # told of.
         self._cold: list[int] = []
         self._untold: list[int] = []
+        # Likewise those whose rows are put together and may be recorded early; each once.
+        self._early: list[int] = []
         # Cursors by job of fires that are recorded, of jobs not yet back on the heap.
         self._recorded: dict[int, int] = {}
         self._recorded_since = 0
@@ -84,6 +91,7 @@ class Planner:
         self._heap.clear()
         self._cold.clear()
         self._untold.clear()
+        self._early.clear()
         self._recorded.clear()
         planned = [one for one in jobs if one[1].enabled and not one[1].heartbeat]
         targets = key_targets(spec for _, spec, _ in planned)
@@ -102,6 +110,9 @@ class Planner:
 
     def next_due(self) -> int | None:
         """Return the epoch second of the earliest fire not yet planned."""
+        # What was recorded early has left its entry behind.
+        while self._heap and self._job_of(self._heap[0]) is None:
+            heapq.heappop(self._heap)
         return self._heap[0] >> ID_BITS if self._heap else None
 
     def plan(self, now: int, limit: int, room: int = 0) -> list[FireRow]:
@@ -228,11 +239,37 @@ class Planner:
         """
         jobs: list[PlannedJob] = []
         while self._untold and self._untold[0] >> ID_BITS <= until and len(jobs) < limit:
-            job = self._job_of(heapq.heappop(self._untold))
+            entry = heapq.heappop(self._untold)
+            job = self._job_of(entry)
             if job is not None:
                 job.row = _plain_row(job)
                 jobs.append(job)
+                if job.row is not None and not job.row.at_most_once:
+                    heapq.heappush(self._early, entry)
         return jobs
+
+    def next_early(self) -> int | None:
+        """Return the instant (microseconds) from which on ``early`` has something to give."""
+        return (self._early[0] >> ID_BITS) * MICROS - LEAD if self._early else None
+
+    def early(self, now: int, limit: int) -> list[FireRow]:
+        """Return rows of fires that are due in a moment, all at the same instant, each once.
+
+        Their jobs stay on the heap: what is not recorded early is planned when it is due.
+
+        Args:
+            now: microseconds.
+            limit: at most so many.
+        """
+        rows: list[FireRow] = []
+        while self._early and len(rows) < limit:
+            due = (self._early[0] >> ID_BITS) * MICROS
+            if due - LEAD > now or (rows and rows[0].scheduled_at != due):
+                break
+            job = self._job_of(heapq.heappop(self._early))
+            if job is not None and job.row is not None and due - NEAREST >= now:
+                rows.append(job.row)
+        return rows
 
     def _job_of(self, entry: int) -> PlannedJob | None:
         """Return the job whose next fire an entry of the heap stands for, if it still does."""

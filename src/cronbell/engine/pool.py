@@ -226,6 +226,12 @@ class Pool:
                 self.in_hand.pop(run_id, None)
                 return
 
+    def give_back(self) -> None:
+        """Give back what waits beyond what is likely to be begun soon: others may have room."""
+        now = self.clock.micros()
+        for _ in range(min(-self.room(), len(self._waiting))):
+            self.settler.settle(unsent(self._waiting.pop(), now))
+
     async def stop(self, grace: float) -> None:
         """Claim nothing more, give back what was not sent, let the rest end within ``grace``.
 

@@ -16,12 +16,13 @@ import msgspec
 from django.db import connections, transaction
 from django.db.models import F
 
-from cronbell.clock import to_micros
+from cronbell.clock import SYSTEM_CLOCK, Clock, to_micros
 from cronbell.config.alerts import Alerts
 from cronbell.config.plan import Difference, PlainSpec, compare, plain_spec
 from cronbell.config.retention import Retention
 from cronbell.domain import JobSpec
 from cronbell.runlog import audit
+from cronbell.runlog.early import take_back
 from cronbell.runlog.models import Configuration
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import execute, fetch, rows_parameter
@@ -65,6 +66,7 @@ def bring_into_force(
     applied_by: str = "",
     retention: Retention | None = None,
     alerts: Alerts | None = None,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> dict[str, InForce]:
     """Make the table say what the configuration says; a second call changes nothing.
 
@@ -80,6 +82,7 @@ def bring_into_force(
         applied_by: who brought it into force, for the record.
         retention: how long ended runs are kept; None to leave it as it is.
         alerts: who is told, about what; None to leave it as it is.
+        clock: what time it is once the run log is had, for fires recorded early.
 
     Returns:
         The configured jobs' rows by name.
@@ -88,6 +91,7 @@ def bring_into_force(
     with transaction.atomic(using=ALIAS):
         configuration = _configuration(now)
         found = _find(specs)
+        _take_back(found, clock)
         _write(found, {spec.name: spec for spec in specs}, to_micros(now), who)
         kept = configuration.retention if retention is None else retention.plain()
         told = configuration.alerts if alerts is None else alerts.plain()
@@ -181,6 +185,15 @@ def _find(specs: Sequence[JobSpec]) -> _Found:
     difference = compare(different, [spec for spec in specs if spec.name not in same])
     difference = replace(difference, unchanged=difference.unchanged + len(same))
     return _Found(difference, live, gone)
+
+
+def _take_back(found: _Found, clock: Clock) -> None:
+    """Take back what was recorded early of jobs that are about to change, or to go."""
+    difference = found.difference
+    names = {*difference.removed, *(before for before, _ in difference.renamed)}
+    names.update(change.name for change in difference.changed)
+    if names:
+        take_back([found.live[name].id for name in names if name in found.live], clock)
 
 
 def _write(found: _Found, specs: dict[str, JobSpec], now: int, who: str) -> None:

@@ -8,9 +8,10 @@ from django.utils.translation import gettext as _
 from cronbell.clock import SYSTEM_CLOCK, Clock
 from cronbell.errors import CronbellError
 from cronbell.runlog import audit
+from cronbell.runlog.early import MARGIN
 from cronbell.runlog.models import Run
 from cronbell.runlog.router import ALIAS
-from cronbell.runlog.statements import fetch
+from cronbell.runlog.statements import execute, fetch
 
 LARGEST_ID = (1 << 63) - 1
 
@@ -40,6 +41,9 @@ def cancel(run_id: int, *, actor: str, clock: Clock = SYSTEM_CLOCK) -> Run:
     by = actor[:150]
     known = 0 < run_id <= LARGEST_ID
     with transaction.atomic(using=ALIAS):
+        if known:
+            # Recorded early, and not begun: it ends here, like any run that waits.
+            execute(connections[ALIAS], "early_wait", [run_id, clock.micros() + MARGIN])
         changed = known and fetch(connections[ALIAS], "cancel", [now, by, now, by, run_id])
         if changed:
             audit.record(audit.Action.CANCEL, "run", str(run_id), by=actor)

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from cronbell.clock import SYSTEM_CLOCK, Clock, from_micros
 from cronbell.errors import CronbellError, UnknownJobError
 from cronbell.runlog import audit
+from cronbell.runlog.early import take_back
 from cronbell.runlog.models import Job
 from cronbell.runlog.queries import configured_job, storable
 from cronbell.runlog.router import ALIAS
@@ -48,6 +49,7 @@ def pause(job_name: str, *, reason: str, actor: str, clock: Clock = SYSTEM_CLOCK
         )
     with transaction.atomic(using=ALIAS):
         job = _configured(job_name)
+        take_back([job.pk], clock)
         job.paused_at = job.paused_at or from_micros(clock.micros())
         job.pause_reason, job.paused_by = reason, actor[:150]
         _save(job)

@@ -15,11 +15,12 @@ from cronbell.clock import SYSTEM_CLOCK, Clock
 from cronbell.domain import Delivery, JobSpec, Overlap, request_key
 from cronbell.errors import CronbellError, UnknownJobError
 from cronbell.runlog import audit
+from cronbell.runlog.early import take_back
 from cronbell.runlog.jobs import spec_of
 from cronbell.runlog.models import Job, Run
 from cronbell.runlog.parameters import checked
 from cronbell.runlog.router import ALIAS
-from cronbell.runlog.statements import execute, lock_planning
+from cronbell.runlog.statements import execute
 from cronbell.runlog.wakeup import poke
 from cronbell.states import Kind, Status, is_final
 
@@ -80,7 +81,7 @@ def request_run(
         overlap = Overlap.SKIP
     with transaction.atomic(using=ALIAS):
         connection = connections[ALIAS]
-        lock_planning(connection)
+        take_back([job.pk], clock)
         known = Run.objects.filter(key=key).exists()
         if overlap is Overlap.CANCEL_RUNNING:
             execute(connection, "replace_by_request", [now, job.pk, key])

@@ -9,6 +9,7 @@ one that ends late, or is backfilled, changes an old day.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,7 @@ from django.db import connections
 from cronbell.clock import from_micros, to_micros
 from cronbell.runlog import log_counts, totals
 from cronbell.runlog.histogram import bucket
+from cronbell.runlog.log_counts import EVER
 from cronbell.runlog.models import DailyRollup, RollupCursor, RollupLeft, Run
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import fetch, rows_parameter
@@ -74,10 +76,14 @@ class Roller:
         self._waiting: tuple[int, frozenset[str]] | None = None
         self._looked_at = 0
 
-    def step(self) -> bool:
+    def step(self, now: int = EVER) -> bool:
         """Count what has ended, at most ``CHUNK`` new runs and ``CHUNK`` of those left.
 
         To be called inside a transaction of the run log.
+
+        Args:
+            now: microseconds. A run that has not begun by then was recorded early and may be taken
+                back: it is not passed.
 
         Returns:
             Whether there may be more to do.
@@ -86,7 +92,8 @@ class Roller:
         cursor, _ = cursors.get_or_create(pk=CURSOR)
         connection = connections[ALIAS]
         limits = [cursor.upto, self._settle(), CHUNK]
-        new = [Row(*row) for row in fetch(connection, "rollup_new", limits)]
+        found = [Row(*row) for row in fetch(connection, "rollup_new", limits)]
+        new = list(itertools.takewhile(lambda row: not _is_early(row, now), found))
         left = RollupLeft.objects.filter(run_id__gt=self._looked_at).order_by("run_id")
         looked_at = list(left.values_list("run_id", flat=True)[:CHUNK])
         ended = self._ended(looked_at)
@@ -135,6 +142,10 @@ class Roller:
             self._waiting = None
             self._settled = newest
         return self._settled
+
+
+def _is_early(row: Row, now: int) -> bool:
+    return row.finished_at is None and row.started_at is not None and row.started_at > now
 
 
 def add(rows: Iterable[Row]) -> None:

@@ -7,7 +7,7 @@ in their WHERE and return the ids that changed: what is missing was no longer th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import attrgetter
@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import msgspec
 from django.db import connections, transaction
 
+from cronbell.clock import to_micros
 from cronbell.domain import Overlap
-from cronbell.runlog.models import Run
+from cronbell.runlog.models import Job, Run
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import (
     batches,
@@ -148,7 +149,8 @@ class Recorded:
     """What became of fires that were to be recorded.
 
     Attributes:
-        moved: ids of the jobs whose cursor was still where the planner read it.
+        moved: ids of the jobs whose cursor was still where the planner read it; of those recorded
+            early, only the ones that have a row now.
         started: runs that are this runner's to send.
     """
 
@@ -207,7 +209,12 @@ class RunStore:
             yield
 
     def record_fires(
-        self, rows: Sequence[FireRow], now: int, lease_expires_at: int = 0
+        self,
+        rows: Sequence[FireRow],
+        now: int,
+        lease_expires_at: int = 0,
+        *,
+        early: bool = False,
     ) -> Recorded:
         """Record due fires and move their jobs' cursors.
 
@@ -215,6 +222,8 @@ class RunStore:
             rows: what to record; one with the status ``running`` is this runner's to send.
             now: microseconds.
             lease_expires_at: of those that are running.
+            early: they are not due yet. Only those are recorded, and only their jobs' cursors
+                moved, that nothing of their job stands in the way of now.
         """
         connection = connections[self.using]
         lock_planning(connection)
@@ -222,12 +231,16 @@ class RunStore:
         rows = sorted(rows, key=attrgetter("scheduled_at"))
         # A job's fires all move its cursor from and to the same instants.
         cursors = {row.job_id: (row.job_id, row.cursor_read, row.cursor_new) for row in rows}
-        self._replace(rows, now)
+        if not early:
+            self._replace(rows, now)
+        began = None if early else now  # else when it is due
         (before,) = fetch(connection, "last_id", [])[0]
         for batch in batches(connection, rows, FIRE_OWN):
-            given = [*batch.parameters, now, now, now, self.owner, lease_expires_at]
+            given = [*batch.parameters, now, began, now, self.owner, lease_expires_at, early]
             execute(connection, "record_fires", given, batch.size)
         started = self._started(rows, now, lease_expires_at, before)
+        if early:
+            cursors = {run.job_id: cursors[run.job_id] for run in started}
         moved: set[int] = set()
         for batch in batches(connection, list(cursors.values()), CURSOR_OWN):
             moved |= changed(connection, "advance_cursors", batch)
@@ -304,6 +317,11 @@ class RunStore:
             execute(connection, "sum_usage", [rows_parameter([[each] for each in sorted(costly)])])
         return ended
 
+    def cursors(self, job_ids: Iterable[int]) -> dict[int, int]:
+        """Return where the cursors of jobs are, in microseconds by id."""
+        rows = Job.objects.using(self.using).filter(pk__in=job_ids)
+        return {pk: to_micros(cursor) for pk, cursor in rows.values_list("pk", "cursor_at")}
+
     def release(self, rows: Sequence[ReleaseRow], attempts: Sequence[AttemptRow]) -> set[int]:
         """Give runs back to be tried later; return the ids that were this owner's to give."""
         connection = connections[self.using]
@@ -324,8 +342,23 @@ class RunStore:
         if not in_hand:
             return set()
         rows = rows_parameter(list(in_hand.items()))
-        found = fetch(connections[self.using], "renew", [lease_expires_at, rows, self.owner])
+        found = fetch(connections[self.using], "renew", [rows, self.owner, lease_expires_at])
         return {row[0] for row in found}
+
+    def lost(self, in_hand: Mapping[int, int]) -> set[int]:
+        """Return the ids whose leases are not this owner's any more.
+
+        Args:
+            in_hand: terms by run id.
+        """
+        if not in_hand:
+            return set()
+        rows = rows_parameter(list(in_hand.items()))
+        return {row[0] for row in fetch(connections[self.using], "lost", [rows, self.owner])}
+
+    def expired(self, now: int) -> bool:
+        """Say whether anybody's lease has run out."""
+        return bool(fetch(connections[self.using], "expired", [now]))
 
     def end_cancelled(self, now: int, lease_now: int | None = None) -> int:
         """End the runs a person cancelled that are this owner's or nobody's; return how many.
@@ -342,10 +375,10 @@ class RunStore:
         connection = connections[self.using]
         judged = now if lease_now is None else lease_now
         cancelled = self.end_cancelled(now, lease_now)
-        execute(connection, "rescue_attempts", [now, judged])
+        execute(connection, "rescue_attempts", [now, judged, now])
         return Rescued(
             cancelled=cancelled,
-            runs=len(fetch(connection, "rescue", [now, judged])),
+            runs=len(fetch(connection, "rescue", [now, now, judged])),
             unknown=len(fetch(connection, "rescue_once", [now, judged])),
             calls=len(fetch(connection, "rescue_calls", [now, judged])),
         )

@@ -13,7 +13,9 @@
 -- Members: job id, cursor read, key. Shared: cursor new, scheduled_at, status, reason, deadline_at,
 --   missed_first_at, missed_count, available_at (later than due by jitter), overlap, ahead,
 --   at most once, start, reason_data (what goes with a reason that the planner gives).
--- Parameters: batch, now, now, now, owner, lease_expires_at.
+-- A fire that is not due yet ("early") is recorded only where it is clear that it runs: nothing of
+-- its job goes on now that may have ended by then. It begins when it is due (runlog/early.py).
+-- Parameters: batch, now, now (null: when it is due), now, owner, lease_expires_at, early.
 WITH shared AS MATERIALIZED (
     SELECT
         -- only on sqlite {
@@ -49,6 +51,7 @@ due AS MATERIALIZED (
         job.pause_reason,
         job.paused_by,
         job.paused_at <= shared.scheduled_at AS paused,
+        job.removed_at,
         -- How many go on already; whether it is none, one or more is all that matters.
         CASE WHEN shared.status = 'pending' AND shared.overlap <> 'allow' THEN (
             SELECT COUNT(*) FROM (
@@ -111,7 +114,7 @@ SELECT
     END,
     FALSE, FALSE,
     scheduled_at, CAST(%s AS BIGINT), available_at,
-    CASE WHEN becomes = 'running' THEN CAST(%s AS BIGINT) END,
+    CASE WHEN becomes = 'running' THEN COALESCE(CAST(%s AS BIGINT), available_at) END,
     CASE WHEN becomes IN ('pending', 'running') THEN NULL ELSE CAST(%s AS BIGINT) END,
     deadline_at,
     becomes = 'pending' AND queued,
@@ -129,5 +132,5 @@ SELECT
     END,
     ''
 FROM decided
-WHERE TRUE
+WHERE NOT CAST(%s AS BOOLEAN) OR (becomes = 'running' AND going = 0 AND removed_at IS NULL)
 ON CONFLICT DO NOTHING

@@ -1,0 +1,412 @@
+"""Fires recorded before they are due: sent in time, and whatever is decided meanwhile holds."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+from tests.engine.conftest import NOON, aside, running, statuses, until
+
+from cronbell.clock import to_micros
+from cronbell.domain import Blackout, Delivery, Overlap
+from cronbell.engine.early import Early
+from cronbell.engine.loop import RunnerSettings
+from cronbell.engine.planner import LEAD, MICROS, NEAREST, Planner
+from cronbell.runlog import applying, pausing, requests
+from cronbell.runlog.cancelling import cancel
+from cronbell.runlog.early import MARGIN
+from cronbell.runlog.jobs import sync_jobs
+from cronbell.runlog.models import Job, RollupLeft, Run
+from cronbell.runlog.pausing import pause
+from cronbell.runlog.requests import request_run
+from cronbell.runlog.rollups import Roller
+from cronbell.runlog.router import ALIAS
+from cronbell.testing import answers
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "runlog"])
+
+DUE = NOON + timedelta(minutes=1)
+EARLY_SECOND = 59.3  # of the minute; there is time left to do something before the fire
+# Long enough for a test to decide something between a fire's recording and its instant.
+SETTINGS = RunnerSettings(poll_seconds=0.1, grace_seconds=2)
+
+
+def recorded_early() -> bool:
+    return statuses() == ["running"]
+
+
+@asynccontextmanager
+async def before_the_fire(specs, clock, target):
+    """Lend a runner that has just recorded its first fire early."""
+    async with running(specs, clock, target, settings=SETTINGS) as runner:
+        clock.show_second(EARLY_SECOND)
+        await until(recorded_early)
+        assert clock.now() < DUE - timedelta(microseconds=MARGIN), "too slow to show anything"
+        yield runner
+
+
+async def after_the_fire(clock) -> None:
+    while clock.now() < DUE + timedelta(seconds=0.4):
+        await clock.wait(0.05)
+
+
+def meanwhile(specs, clock, target, what: Callable[[], Awaitable[object]], ends: list[str]) -> None:
+    """Do something between a fire's recording and its instant; then wait for these statuses."""
+
+    async def go():
+        async with before_the_fire(specs, clock, target):
+            await what()
+            await after_the_fire(clock)
+            await until(lambda: statuses() == ends)
+
+    asyncio.run(go())
+
+
+def paused(spec, clock) -> Callable[[], Awaitable[object]]:
+    return lambda: aside(pause, spec.name, reason="moving", actor="alice", clock=clock)
+
+
+def test_a_fire_is_recorded_before_it_is_due_and_sent_when_it_is(make_spec, clock, target):
+    spec = make_spec()
+    target.script(spec.path, answers.ok())
+
+    async def go():
+        async with before_the_fire([spec], clock, target):
+            run = await aside(Run.objects.get)
+            assert (run.started_at, run.scheduled_at) == (DUE, DUE)
+            assert run.queued_at < DUE
+            assert not target.requests_to(spec.path)
+            await until(lambda: statuses() == ["success"])
+
+    asyncio.run(go())
+    assert len(target.requests_to(spec.path)) == 1
+    run = Run.objects.get()
+    assert run.started_at >= DUE
+    assert run.started_at - DUE < timedelta(seconds=5)
+
+
+def test_a_pause_before_the_instant_holds(make_spec, clock, target):
+    spec = make_spec()
+    meanwhile([spec], clock, target, paused(spec, clock), ["skipped"])
+    run = Run.objects.get()
+    assert (run.reason, run.scheduled_at) == ("paused", DUE)
+    assert not target.requests_to(spec.path)
+
+
+def test_sabotage_without_the_look_before_sending_a_paused_job_is_called(
+    make_spec, clock, target, monkeypatch
+):
+    async def trusting(_self, batch):
+        return batch.runs
+
+    monkeypatch.setattr(Early, "_still_mine", trusting)
+    spec = make_spec()
+    target.script(spec.path, answers.ok())
+
+    async def go():
+        async with before_the_fire([spec], clock, target):
+            await paused(spec, clock)()
+            await until(lambda: bool(target.requests_to(spec.path)))
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("module", [pausing, requests, applying], ids=lambda each: each.__name__)
+def test_sabotage_where_nothing_is_taken_back_the_fire_runs_all_the_same(
+    make_spec, clock, target, monkeypatch, module
+):
+    monkeypatch.setattr(module, "take_back", lambda _jobs, _clock: None)
+    spec = make_spec()
+    target.script(spec.path, answers.ok())
+    decide = {
+        pausing: paused(spec, clock),
+        requests: lambda: aside(request_run, spec.name, nonce="n", actor="alice", clock=clock),
+        applying: lambda: aside(applying.bring_into_force, [], clock.now(), clock=clock),
+    }[module]
+
+    async def go():
+        async with before_the_fire([spec], clock, target):
+            await decide()
+            await until(lambda: Run.objects.filter(scheduled_at=DUE, status="running").exists())
+            await after_the_fire(clock)
+
+    asyncio.run(go())
+    fire = Run.objects.get(scheduled_at=DUE)
+    # Called although paused; called while the run asked for should have had its place; a row of a
+    # job that was not there any more when it was due.
+    assert (fire.status, fire.reason) in {("success", ""), ("error", "job_removed")}
+
+
+def test_a_job_removed_before_the_instant_has_no_fire(make_spec, clock, target):
+    spec = make_spec()
+    removed = lambda: aside(applying.bring_into_force, [], clock.now(), clock=clock)  # noqa: E731
+    meanwhile([spec], clock, target, removed, [])
+    assert not target.requests_to(spec.path)
+
+
+def test_a_job_timed_differently_before_the_instant_has_its_new_fires_alone(
+    make_spec, clock, target
+):
+    spec = make_spec()
+    other = dataclasses.replace(spec, schedule="30 * * * *")
+    change = lambda: aside(  # noqa: E731
+        applying.bring_into_force, [other], clock.now(), clock=clock
+    )
+    meanwhile([spec], clock, target, change, [])
+    assert not target.requests_to(spec.path)
+
+
+def test_a_job_changed_before_the_instant_fires_once_as_it_is_now(make_spec, clock, target):
+    spec = make_spec()
+    other = make_spec(path="/api/cron/other", url=target.url("/api/cron/other"))
+    target.script(other.path, answers.ok())
+    change = lambda: aside(  # noqa: E731
+        applying.bring_into_force, [other], clock.now(), clock=clock
+    )
+    meanwhile([spec], clock, target, change, ["success"])
+    assert not target.requests_to(spec.path)
+    assert len(target.requests_to(other.path)) == 1
+
+
+def test_a_run_asked_for_before_the_instant_goes_first(make_spec, clock, target):
+    spec = make_spec()
+    gate = threading.Event()
+    target.script(spec.path, answers.held(gate, answers.ok()), answers.ok())
+
+    async def go():
+        async with before_the_fire([spec], clock, target):
+            await aside(request_run, spec.name, nonce="n", actor="alice", clock=clock)
+            await until(lambda: sorted(statuses()) == ["running", "skipped"])
+            gate.set()
+            await until(lambda: sorted(statuses()) == ["skipped", "success"])
+
+    asyncio.run(go())
+    fire = Run.objects.get(kind="schedule")
+    assert (fire.status, fire.reason, fire.scheduled_at) == ("skipped", "overlap", DUE)
+    assert Run.objects.get(kind="run_now").status == "success"
+    assert len(target.requests_to(spec.path)) == 1
+
+
+def test_a_fire_cancelled_before_the_instant_is_not_sent(make_spec, clock, target):
+    spec = make_spec()
+
+    async def ended() -> None:
+        run = await aside(Run.objects.get)
+        await aside(cancel, run.pk, actor="alice", clock=clock)
+
+    meanwhile([spec], clock, target, ended, ["cancelled"])
+    run = Run.objects.get()
+    assert (run.started_at, run.scheduled_at) == (None, DUE), "it never began"
+    assert not target.requests_to(spec.path)
+
+
+def test_a_runner_that_stops_leaves_the_fire_to_the_next(make_spec, clock, target):
+    spec = make_spec()
+    target.script(spec.path, answers.ok())
+
+    async def go():
+        async with before_the_fire([spec], clock, target):
+            pass
+        assert await aside(statuses) == []
+        cursor = (await aside(Job.objects.get)).cursor_at
+        assert cursor == DUE - timedelta(microseconds=1)
+        async with running([spec], clock, target):
+            await until(lambda: statuses() == ["success"])
+
+    asyncio.run(go())
+    assert Run.objects.get().scheduled_at == DUE
+    assert len(target.requests_to(spec.path)) == 1
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_that_jumps_before_the_instant(make_spec, clock, target, hours):
+    spec = make_spec(schedule="0 * * * *", deadline=90.0)
+    clock.show(NOON + timedelta(minutes=59, seconds=1))
+    target.script(spec.path, answers.ok())
+    due = NOON + timedelta(hours=1)
+
+    async def go():
+        async with running([spec], clock, target, settings=SETTINGS):
+            clock.show_second(EARLY_SECOND)
+            await until(recorded_early)
+            clock.show(clock.now() + timedelta(hours=hours))
+            if hours < 0:
+                await until(lambda: statuses() == [])
+                clock.show(due - timedelta(seconds=0.1))
+            await until(lambda: "success" in statuses() or "missed" in statuses())
+
+    asyncio.run(go())
+    fires = list(Run.objects.filter(scheduled_at=due))
+    assert len(fires) == 1, "one row for the fire, whatever the clock did"
+
+
+def test_runs_beyond_what_workers_can_begin_are_given_back(make_spec, clock, target):
+    specs = [make_spec(f"slow-{n}", timeout=20) for n in range(6)]
+    gate = threading.Event()
+    for spec in specs:
+        target.script(spec.path, answers.held(gate, answers.ok()))
+    settings = dataclasses.replace(SETTINGS, concurrency=2)
+
+    async def go():
+        async with running(specs, clock, target, settings=settings):
+            clock.show_second(EARLY_SECOND)
+            await until(lambda: statuses() == ["running"] * 6)
+            # Those that wait are nobody's: another runner may have room.
+            await until(lambda: sorted(statuses()) == ["pending"] * 4 + ["running"] * 2)
+            gate.set()
+            await until(lambda: statuses() == ["success"] * 6)
+
+    asyncio.run(go())
+    assert all(len(target.requests_to(spec.path)) == 1 for spec in specs)
+
+
+def test_a_fire_whose_job_still_runs_is_left_for_its_instant(make_spec, clock, target):
+    spec = make_spec(timeout=20)
+    gate = threading.Event()
+    target.script(spec.path, answers.held(gate, answers.ok()), answers.ok())
+
+    async def go():
+        async with running([spec], clock, target, settings=SETTINGS):
+            clock.show_second(EARLY_SECOND)
+            await until(lambda: len(target.requests_to(spec.path)) == 1)
+            clock.show_second(EARLY_SECOND)
+            await clock.wait(0.3)
+            assert await aside(statuses) == ["running"], "nothing is decided before the instant"
+            gate.set()  # the run ends in that second, and the fire meets nothing
+            await until(lambda: statuses() == ["success", "success"])
+
+    asyncio.run(go())
+
+
+def test_two_runners_record_each_fire_once(make_spec, clock, target):
+    specs = [make_spec(f"job-{n}") for n in range(40)]
+    for spec in specs:
+        target.script(spec.path, answers.ok())
+
+    async def go():
+        async with (
+            running(specs, clock, target, settings=SETTINGS),
+            running(specs, clock, target, settings=SETTINGS),
+        ):
+            clock.show_second(EARLY_SECOND)
+            await until(lambda: statuses() == ["success"] * 40)
+
+    asyncio.run(go())
+    assert all(len(target.requests_to(spec.path)) == 1 for spec in specs)
+
+
+def test_roll_ups_do_not_pass_what_has_not_begun(make_spec, clock, target):
+    spec = make_spec()
+
+    def roll() -> None:
+        with transaction.atomic(using=ALIAS):
+            Roller().step(clock.micros())
+
+    async def rolled_then_paused() -> None:
+        await aside(roll)
+        assert await aside(RollupLeft.objects.count) == 0
+        await paused(spec, clock)()
+
+    meanwhile([spec], clock, target, rolled_then_paused, ["skipped"])
+
+
+def test_a_row_that_was_passed_all_the_same_is_taken_back_with_what_hangs_on_it(
+    make_spec, clock, target
+):
+    spec = make_spec()
+
+    def roll() -> None:
+        with transaction.atomic(using=ALIAS):
+            Roller().step()  # by the clock of another machine it has begun
+
+    async def rolled_then_paused() -> None:
+        await aside(roll)
+        assert await aside(RollupLeft.objects.count) == 1
+        await paused(spec, clock)()
+
+    meanwhile([spec], clock, target, rolled_then_paused, ["skipped"])
+    assert RollupLeft.objects.count() <= 1
+
+
+CURSOR = to_micros(NOON)
+MINUTE = CURSOR // MICROS + 60
+
+
+def planner_of(*specs) -> Planner:
+    planner = Planner()
+    planner.load([(number, spec, CURSOR) for number, spec in enumerate(specs, 1)])
+    planner.warm(len(specs))
+    planner.soon(MINUTE, len(specs))
+    return planner
+
+
+NOT_EARLY = {
+    "at most once": {"delivery": Delivery.AT_MOST_ONCE},
+    "sent later than due": {"jitter": 30.0},
+    "in a window": {"blackout": (Blackout(start="00:00", end="23:59"),)},
+    "a short deadline": {"timeout": 5, "deadline": 59},
+}
+
+
+@pytest.mark.parametrize("changes", NOT_EARLY.values(), ids=NOT_EARLY)
+def test_where_more_is_to_be_weighed_nothing_is_recorded_early(make_spec, changes):
+    planner = planner_of(make_spec("a", **changes))
+    assert planner.next_early() is None
+    assert planner.early(MINUTE * MICROS - LEAD, 10) == []
+
+
+def test_only_what_is_due_in_a_moment_is_given_and_once(make_spec):
+    due = MINUTE * MICROS
+    planner = planner_of(make_spec("a"), make_spec("b"), make_spec("c", schedule="*/5 * * * *"))
+    assert planner.next_early() == due - LEAD
+    assert planner.early(due - LEAD - 1, 10) == []
+    assert [row.job_id for row in planner.early(due - LEAD, 1)] == [1]
+    assert [row.job_id for row in planner.early(due - LEAD, 10)] == [2]
+    assert planner.early(due - LEAD, 10) == []
+    assert [row.job_id for row in planner.plan(due, 10, room=10)] == [1, 2], "not recorded: planned"
+
+
+def test_what_is_too_near_is_left_for_its_instant(make_spec):
+    planner = planner_of(make_spec("a"))
+    assert planner.early(MINUTE * MICROS - NEAREST + 1, 10) == []
+    assert planner.next_early() is None
+    assert MARGIN < NEAREST < LEAD
+
+
+@pytest.mark.parametrize("overlap", [each for each in Overlap if each is not Overlap.ALLOW])
+def test_the_statement_records_nothing_early_that_may_be_decided_otherwise(
+    make_spec, overlap, store_of
+):
+    spec = make_spec(overlap=overlap)
+    job = sync_jobs([spec], NOON)[spec.name]
+    store, row = store_of(job, overlap)
+    Run.objects.create(
+        job=job, key="k", kind="run_now", status="running", scheduled_at=NOON, queued_at=NOON,
+        available_at=NOON, started_at=NOON, deadline_at=NOON + timedelta(hours=1),
+    )  # fmt: skip
+    now = row.scheduled_at - LEAD
+    with store.transaction():
+        found = store.record_fires([row], now, now + 15 * MICROS, early=True)
+    assert (found.moved, found.started) == (set(), [])
+    assert statuses() == ["running"]
+    assert Job.objects.get().cursor_at == NOON
+
+
+@pytest.fixture
+def store_of():
+    from cronbell.runlog.store import RunStore
+
+    def make(job, overlap):
+        from tests.runlog.test_store import fire
+
+        at = to_micros(DUE)
+        read = to_micros(NOON)
+        return RunStore("runner-a"), fire(job, at, read=read, overlap=overlap.value, start=True)
+
+    return make
