@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sqlite3
 import threading
 
 import pytest
@@ -181,3 +182,108 @@ def test_a_turn_that_was_cut_short_teaches_what_its_rows_cost(clock):
             for piece in turns.pieces(portion):
                 clock.advance(len(piece) * 0.0001)
     assert 60 <= turns.rows <= 80  # 0.1 ms a row: 70 take the 7 ms aimed at
+
+
+@pytest.fixture
+def other(monkeypatch):
+    """A second connection to the SQLite file, which moves no log; every log counts as long."""
+    if connection.vendor != "sqlite":
+        pytest.skip("about SQLite's log")
+    monkeypatch.setattr(chunks, "LONG_LOG_PAGES", 1)
+    monkeypatch.setattr(chunks, "TURNS_PER_CHECKPOINT", 1)
+    name = connection.settings_dict["NAME"]
+    beside = sqlite3.connect(name, isolation_level=None, uri=str(name).startswith("file:"))
+    beside.execute("PRAGMA wal_autocheckpoint = 0")
+    yield beside
+    beside.close()
+
+
+TOUCH = "UPDATE ideas_jobposition SET last_id = last_id + 1"
+
+
+def read_from_the_log(other):
+    """Go on reading from what has not been moved yet."""
+    other.execute(TOUCH)
+    other.execute("BEGIN")
+    other.execute("SELECT * FROM ideas_jobposition").fetchall()
+
+
+def log_pages():
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        return cursor.fetchone()[1]
+
+
+def write_turns(clock, count):
+    """Write so many turns, each a page or more; return the statements that moved the log."""
+    moved = []
+
+    def noted(execute, sql, params, many, context):
+        if "wal_checkpoint" in sql:
+            moved.append(sql)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(noted), Turns(clock) as turns:
+        for number in range(count):
+            with turns.turn(1):
+                JobPosition.objects.update_or_create(
+                    job="ours", defaults={"last_id": number, "updated_at": clock.now()}
+                )
+    return moved
+
+
+def log_after_turns_beside_a_writer(clock, other):
+    """Have a writer commit during each checkpoint; return how many pages the log has in the end."""
+
+    def interrupted(execute, sql, params, many, context):
+        if "PASSIVE" not in sql:
+            return execute(sql, params, many, context)
+        other.execute("BEGIN IMMEDIATE")
+        other.execute(TOUCH)
+        result = execute(sql, params, many, context)
+        other.execute("COMMIT")
+        return result
+
+    write_turns(clock, 1)
+    log_pages()
+    with connection.execute_wrapper(interrupted):
+        write_turns(clock, 30)
+    return log_pages()
+
+
+def test_a_long_log_begins_anew_though_a_writer_commits_during_each_checkpoint(clock, other):
+    assert log_after_turns_beside_a_writer(clock, other) < 10
+
+
+def test_sabotage_moved_without_the_lock_the_log_grows_for_as_long_as_the_job_runs(
+    clock, other, monkeypatch
+):
+    """And whoever begins it anew cuts the file down with the write lock held."""
+    monkeypatch.setattr(chunks, "LONG_LOG_PAGES", 10**9)
+    assert log_after_turns_beside_a_writer(clock, other) > 50
+
+
+def test_nobody_is_waited_for_with_the_lock_held_for_moving_the_log(clock, other):
+    """Who reads from the log could keep all writers waiting otherwise."""
+    write_turns(clock, 2)
+    read_from_the_log(other)
+    patience = []
+
+    def noted(execute, sql, params, many, context):
+        if "RESTART" in sql:
+            patience.extend(connection.connection.execute("PRAGMA busy_timeout").fetchone())
+        return execute(sql, params, many, context)
+
+    before = connection.connection.execute("PRAGMA busy_timeout").fetchone()
+    with connection.execute_wrapper(noted):
+        assert not chunks._checkpoint()
+    assert patience == [0]
+    assert connection.connection.execute("PRAGMA busy_timeout").fetchone() == before != (0,)
+
+
+def test_a_log_that_somebody_reads_from_is_moved_at_a_later_rest(clock, other, monkeypatch):
+    monkeypatch.setattr(chunks, "TURNS_PER_CHECKPOINT", 3)
+    write_turns(clock, 1)
+    assert sum("RESTART" in sql for sql in write_turns(clock, 6)) == 1
+    read_from_the_log(other)
+    assert sum("RESTART" in sql for sql in write_turns(clock, 6)) == 3

@@ -237,6 +237,7 @@ def test_a_deadline_ends_the_run_partial_and_the_next_goes_on_there(
     monkeypatch.setattr(module, "FIRST_SPAN", 8)
     monkeypatch.setattr(module, "WIDEST_SPAN", 8)
     turns_of(monkeypatch, 8)
+    monkeypatch.setattr(module, "REPORT_SECONDS", 0.0)
     ideas = [make_idea(views=10) for _ in range(12)]
     first = context(seconds=10)
     told = []
@@ -384,3 +385,98 @@ def test_blocks_are_wider_where_nothing_is_out_of_date(
 
     monkeypatch.setattr(module, "find_stale", slowly)
     assert max(block.ideas for block in module.once_round(0, clock)) == widest
+
+
+@pytest.mark.parametrize("seconds", [0.9, 1.1])
+def test_how_many_ideas_there_are_is_counted_for_those_who_wait(
+    make_idea, context, clock, monkeypatch, seconds
+):
+    """Counted before each run, that took a twentieth of one that finds nothing to write."""
+    for _ in range(4):
+        make_idea()
+    find = module.find_stale
+
+    def slowly(block):
+        clock.advance(seconds)
+        return find(block)
+
+    monkeypatch.setattr(module, "find_stale", slowly)
+    told = []
+    running = context()
+    running._on_progress = lambda done, total: told.append((done, total))
+    assert run(running).data == {"ideas": 4, "changed": 0}
+    assert told == ([(4, 4)] if seconds > 1 else [])
+
+
+@pytest.mark.parametrize("span", [1, 2, 3, 7])
+def test_blocks_of_any_width_find_exactly_what_is_out_of_date(context, clock, monkeypatch, span):
+    """Purchases and claims of the first and the last idea of a block are those of no other."""
+    load_sample(ideas=60, purchases=150, claims=30, seed=7)
+    monkeypatch.setattr(module, "FIRST_SPAN", span)
+    monkeypatch.setattr(module, "WIDEST_SPAN", span)
+    stale = [i.pk for i in Idea.objects.order_by("pk") if i.ranking_score != expected(i)]
+    with module.read_in_order():
+        blocks = list(module.once_round(0, clock))
+    assert [pk for block in blocks for pk in block.stale] == stale != []
+    assert run(context()).data == {"ideas": 60, "changed": len(stale)}
+    assert all(idea.ranking_score == expected(idea) for idea in Idea.objects.all())
+
+
+def test_only_a_block_without_ideas_asks_for_the_next_one(make_idea, clock, monkeypatch):
+    monkeypatch.setattr(module, "FIRST_SPAN", 2)
+    monkeypatch.setattr(module, "WIDEST_SPAN", 2)
+    for number in (1, 2, 3, 4, 5, 1_000_000):
+        make_idea(id=number)
+    asked = []
+    following = module._next_id
+
+    def noted(after, last):
+        asked.append(after)
+        return following(after, last)
+
+    monkeypatch.setattr(module, "_next_id", noted)
+    found = [(block.after, block.ideas) for block in module.once_round(0, clock)]
+    assert found == [(0, 2), (2, 2), (4, 1), (999_999, 1)]
+    assert asked == [8, 1_000_003]
+
+
+@pytest.fixture
+def on_postgresql():
+    if connection.vendor != "postgresql":
+        pytest.skip("about PostgreSQL's planner")
+
+
+def settings_now():
+    with connection.cursor() as cursor:
+        cursor.execute(module.SETTINGS, [list(module.IN_ORDER)])
+        return dict(cursor.fetchall())
+
+
+def test_blocks_are_read_by_three_indexes_side_by_side(on_postgresql):
+    load_sample(ideas=3000, purchases=6000, claims=300, seed=1)
+    with connection.cursor() as cursor, module.read_in_order():
+        cursor.execute("ANALYZE ideas_idea, ideas_purchase, ideas_claim")
+        place = {"after": 0, "last": module.LAST_ID}
+        cursor.execute("EXPLAIN " + module.FINDS["postgresql"], place)
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert plan.count("Merge Cond") == 2, plan
+    assert not {"Hash", "Bitmap", "Seq", "Sort"} & set(plan.replace("(", " ").split()), plan
+
+
+def test_the_planner_is_left_as_it_was(on_postgresql, make_idea, context, monkeypatch):
+    before = settings_now()
+    make_idea(views=10)
+    during = []
+    find = module.find_stale
+
+    def noted(block):
+        during.append(settings_now())
+        return find(block)
+
+    monkeypatch.setattr(module, "find_stale", noted)
+    run(context())
+    assert during[0] == module.IN_ORDER != before == settings_now()
+    monkeypatch.setattr(module, "find_stale", lambda _block: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run(context())
+    assert settings_now() == before

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -51,33 +52,55 @@ COUNT = """
 SELECT COUNT(*) FROM ideas_idea WHERE id > %s AND id <= %s
 """
 # How many ideas a block holds comes along: counted by itself, that cost a seventh as much again.
-FIND = """
-SELECT COUNT(*), {gathered} FILTER (WHERE
+# Purchases and claims are counted in the way that costs least on each store (record 5).
+FINDS = {
+    "sqlite": """
+SELECT COUNT(*), json_group_array(idea.id) FILTER (WHERE
   idea.ranking_score <> CAST(
         idea.view_count * 3
-        + {bought} * 30
+        + (SELECT COUNT(*) FROM ideas_purchase WHERE idea_id = idea.id) * 30
         + CASE WHEN idea.id IN (SELECT idea_id FROM ideas_claim
                                 WHERE idea_id > %(after)s AND idea_id <= %(last)s)
                THEN 50 ELSE 0 END
       AS double precision) / 10
 )
-FROM ideas_idea AS idea {joined}
+FROM ideas_idea AS idea
 WHERE idea.id > %(after)s AND idea.id <= %(last)s
-"""
-COUNTED = """
+""",
+    # All three are read in the order of the ideas' ids: see IN_ORDER.
+    "postgresql": """
+SELECT COUNT(*), jsonb_agg(idea.id) FILTER (WHERE
+  idea.ranking_score <> CAST(
+        idea.view_count * 3
+        + COALESCE(bought.times, 0) * 30
+        + CASE WHEN claim.idea_id IS NULL THEN 0 ELSE 50 END
+      AS double precision) / 10
+)
+FROM ideas_idea AS idea
 LEFT JOIN (SELECT idea_id, COUNT(*) AS times FROM ideas_purchase
            WHERE idea_id > %(after)s AND idea_id <= %(last)s
-           GROUP BY idea_id) AS counted ON counted.idea_id = idea.id
-"""
-# Purchases are counted in the way that costs least on each store (record 5).
-FINDS = {
-    "sqlite": FIND.replace("{gathered}", "json_group_array(idea.id)")
-    .replace("{bought}", "(SELECT COUNT(*) FROM ideas_purchase WHERE idea_id = idea.id)")
-    .replace("{joined}", ""),
-    "postgresql": FIND.replace("{gathered}", "jsonb_agg(idea.id)")
-    .replace("{bought}", "COALESCE(counted.times, 0)")
-    .replace("{joined}", COUNTED),
+           GROUP BY idea_id) AS bought ON bought.idea_id = idea.id
+LEFT JOIN (SELECT idea_id FROM ideas_claim
+           WHERE idea_id > %(after)s AND idea_id <= %(last)s) AS claim ON claim.idea_id = idea.id
+WHERE idea.id > %(after)s AND idea.id <= %(last)s
+""",
 }
+# What keeps PostgreSQL from reading a block otherwise than by three indexes side by side: it takes
+# a hash, or sorts by pages, to be cheaper, and for a wide block even compiles or calls in helpers.
+IN_ORDER = {
+    "enable_hashjoin": "off",
+    "enable_bitmapscan": "off",
+    "enable_seqscan": "off",
+    "jit": "off",
+    "max_parallel_workers_per_gather": "0",
+}
+SETTINGS = """
+SELECT name, current_setting(name) FROM unnest(CAST(%s AS text[])) AS asked (name)
+"""
+SET = """
+SELECT set_config(name, value, false)
+FROM unnest(CAST(%s AS text[]), CAST(%s AS text[])) AS wanted (name, value)
+"""
 # By the sums that triggers keep on SQLite, and whether those come to what there is.
 FIND_BY_SUMS = """
 SELECT COUNT(*), json_group_array(idea.id) FILTER (WHERE
@@ -140,11 +163,11 @@ def update_rankings(context: JobContext) -> JobResult:
         ``ideas`` (how many were judged) and ``changed`` (how many were written) as data; partial
         if the deadline came first.
     """
-    total = Idea.objects.count()
+    total: int | None = None
     start = load_position(NAME)
     judged = changed = 0
-    report_at = context.clock.monotonic()
-    with Turns(context.clock) as turns:
+    report_at = context.clock.monotonic() + REPORT_SECONDS
+    with Turns(context.clock) as turns, read_in_order():
         for block in gathered(once_round(start, context.clock), turns):
             for ids in turns.portions(block.stale):
                 if context.should_stop:
@@ -155,6 +178,8 @@ def update_rankings(context: JobContext) -> JobResult:
             judged += block.ideas
             if context.clock.monotonic() >= report_at:
                 report_at = context.clock.monotonic() + REPORT_SECONDS
+                # Counted for those who wait: a run that is over sooner has no use for it.
+                total = Idea.objects.count() if total is None else total
                 context.progress(judged, total)
             if context.should_stop:
                 return _stopped(block.last, judged, changed, context)
@@ -225,9 +250,8 @@ def gathered(blocks: Iterable[Block], turns: Turns) -> Iterator[Block]:
 def _sweep(part: Block, clock: Clock) -> Iterator[Block]:
     span = FIRST_SPAN
     after = part.after
-    while (first := _next_id(after, part.last)) is not None:
-        # From the next id there is: gaps, however wide, cost nothing.
-        block = Block(first - 1, min(first - 1 + span, part.last), part.again)
+    while after < part.last:
+        block = Block(after, min(after + span, part.last), part.again)
         begun = clock.monotonic()
         ideas, stale = find_stale(block)
         took = clock.monotonic() - begun
@@ -236,8 +260,15 @@ def _sweep(part: Block, clock: Clock) -> Iterator[Block]:
             span = min(span * 2, WIDEST_SPAN)
         elif took > aim * 2:
             span = max(span // 2, 1)
-        yield block._replace(ideas=ideas, stale=stale)
         after = block.last
+        if ideas:
+            yield block._replace(ideas=ideas, stale=stale)
+            continue
+        # Only now is it asked where the next idea is: gaps, however wide, cost one such block.
+        following = _next_id(after, part.last)
+        if following is None:
+            return
+        after = following - 1
 
 
 def _next_id(after: int, last: int) -> int | None:
@@ -245,6 +276,24 @@ def _next_id(after: int, last: int) -> int | None:
         cursor.execute(NEXT, [after, last])
         row = cursor.fetchone()
     return None if row is None else int(row[0])
+
+
+@contextmanager
+def read_in_order() -> Iterator[None]:
+    """Have PostgreSQL read blocks as ``IN_ORDER`` says, and afterwards as before."""
+    if connection.vendor == "sqlite":
+        yield
+        return
+    names = list(IN_ORDER)
+    with connection.cursor() as cursor:
+        cursor.execute(SETTINGS, [names])
+        before = dict(cursor.fetchall())
+        cursor.execute(SET, [names, list(IN_ORDER.values())])
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(SET, [list(before), list(before.values())])
 
 
 def find_stale(block: Block) -> tuple[int, list[int]]:
