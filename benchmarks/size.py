@@ -4,7 +4,8 @@ Fills an empty store with runs (``size_rows``), has them counted as runners do, 
 through Django's own client: middleware, session, statements, templates, all but the network. On
 SQLite and on a PostgreSQL of its own. Times are of the clock on the wall; the processor time that
 the answer took (the store's processes included, on Linux) is printed beside them, since other work
-on the machine adds to the first only.
+on the machine adds to the first only. Both logs are asked by turns, question by question: how fast
+a processor works changes within seconds where others share it.
 
     python -m benchmarks.size [--rows 200000] [--store sqlite|postgresql|both] [--rounds 40]
     python -m benchmarks.size --rows 10000000 --store sqlite --keep FOLDER
@@ -34,11 +35,13 @@ from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cronbell.clock import SYSTEM_CLOCK
 
 if TYPE_CHECKING:
+    from typing import IO
+
     from django.http import HttpResponse
     from django.test import Client
 
@@ -50,6 +53,8 @@ STORES = ("sqlite", "postgresql")
 # How many times what the same takes at 10,000 runs; kilobytes of a page.
 TIMES, KILOBYTES = 2.0, 60.0
 P95 = 0.95
+# In so many turns each question is asked of both logs.
+TURNS = 4
 # Seconds for which answers of a log are compared.
 COMPARING = 900.0
 WARMING = 1  # templates are compiled, connections made
@@ -85,23 +90,30 @@ def main() -> int:
 
 
 def _store(store: str, sizes: Sequence[int], asked: tuple[int, float], keep: Path | None) -> bool:
-    found = []
-    for number in sizes:
-        lent = empty_store(store) if keep is None else kept_store(keep / f"{store}-{number}")
-        with lent as environment:
-            made = made_once(number, environment)
-            found.append(measured(environment, *asked))
-            print(f"\n{store}: {made['rows']:,} runs made in {made['made']:.0f} s, counted in "
-                  f"{made['counted']:.0f} s; {found[-1]['version']}, load {_load()}")  # fmt: skip
+    with ExitStack() as stack:
+        lent = (
+            empty_stores(store, len(sizes))
+            if keep is None
+            else kept_stores([keep / f"{store}-{number}" for number in sizes])
+        )
+        environments = stack.enter_context(lent)
+        pairs = zip(sizes, environments, strict=True)
+        made = [made_once(number, environment) for number, environment in pairs]
+        found = measured(environments, *asked)
+    for each, log in zip(made, found, strict=True):
+        print(f"\n{store}: {each['rows']:,} runs made in {each['made']:.0f} s, counted in "
+              f"{each['counted']:.0f} s; {log['version']}, load {_load()}")  # fmt: skip
     return report(*found)
 
 
 @contextmanager
-def empty_store(store: str) -> Iterator[Mapping[str, str]]:
-    """Lend the environment that names an empty store of that kind."""
+def empty_stores(store: str, number: int) -> Iterator[Sequence[Mapping[str, str]]]:
+    """Lend the environments that name so many empty stores of that kind."""
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="cronbell-size-"))
-        environment = _environment(folder)
+        environments = []
+        for _ in range(number):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="cronbell-size-"))
+            environments.append(_environment(folder))
         if store == "postgresql":
             from tests.support import machine, postgres
             from tests.support import store as plans
@@ -110,15 +122,17 @@ def empty_store(store: str) -> Iterator[Mapping[str, str]]:
             settings = {"shared_buffers": "128MB", "max_wal_size": "4GB"}
             server = postgres.Server(programs, plans.plan(), settings=settings)
             stack.enter_context(server)
-            environment["DATABASE_URL"] = stack.enter_context(server.database())
-        yield environment
+            for environment in environments:
+                environment["DATABASE_URL"] = stack.enter_context(server.database())
+        yield environments
 
 
 @contextmanager
-def kept_store(folder: Path) -> Iterator[Mapping[str, str]]:
-    """Lend the environment that names SQLite's files in a folder, which stays."""
-    folder.mkdir(parents=True, exist_ok=True)
-    yield _environment(str(folder))
+def kept_stores(folders: Sequence[Path]) -> Iterator[Sequence[Mapping[str, str]]]:
+    """Lend the environments that name SQLite's files in folders, which stay."""
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    yield [_environment(str(folder)) for folder in folders]
 
 
 def _environment(folder: str) -> dict[str, str]:
@@ -131,36 +145,91 @@ def made_once(rows: int, environment: Mapping[str, str]) -> dict[str, Any]:
     """Fill a store, unless it was filled before to the end; return what making it took."""
     note = Path(environment["CRONBELL_DATA"]) / "made.json"
     if not note.exists():
-        (made,) = run_role("make", rows, 1, environment)
-        note.write_text(json.dumps(made), encoding="utf-8")
+        with role("make", environment, rows) as part:
+            note.write_text(json.dumps(part.said()), encoding="utf-8")
     found: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
     return found
 
 
-def run_role(
-    role: str,
-    rows: int,
-    rounds: int,
+class Part:
+    """A part of the work that is done in a process of its own, which knows one store."""
+
+    def __init__(self, name: str, tell: IO[str], hear: IO[str]) -> None:
+        self._name = name
+        self._tell = tell
+        self._hear = hear
+
+    def said(self) -> Any:
+        """Return what it says next.
+
+        Raises:
+            SystemExit: it ended without saying more.
+        """
+        line = self._hear.readline()
+        if not line:
+            sys.exit(f"{self._name} failed")
+        return json.loads(line)
+
+    def turn(self) -> Any:
+        """Let it do its next turn; return what it says of it."""
+        self._tell.write("\n")
+        self._tell.flush()
+        return self.said()
+
+
+@contextmanager
+def role(
+    name: str,
     environment: Mapping[str, str],
+    rows: int = 0,
+    rounds: int = 1,
     comparing: float = COMPARING,
-) -> list[dict[str, Any]]:
-    """Do a part in a process of its own, which knows one store; return what it says."""
-    command = [sys.executable, "-m", "benchmarks.size", "--role", role]
+) -> Iterator[Part]:
+    """Have a part done by a process of its own, which is ended with what is inside."""
+    command = [sys.executable, "-m", "benchmarks.size", "--role", name]
     command += ["--rows", str(rows), "--rounds", str(rounds), "--comparing", str(comparing)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{role} failed:\n{done.stderr}")
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield Part(name, cast("IO[str]", process.stdin), cast("IO[str]", process.stdout))
+        except BaseException:
+            process.kill()
+            raise
 
 
 def measured(
-    environment: Mapping[str, str], rounds: int, comparing: float = COMPARING
-) -> dict[str, Any]:
-    """Ask everything; return what was found for each question, and of the log as a whole."""
-    *lines, whole = run_role("measure", 0, rounds, environment, comparing)
-    half = len(lines) // 2
-    found = [time | answer for time, answer in zip(lines[:half], lines[half:], strict=True)]
-    return whole | {"found": found}
+    environments: Sequence[Mapping[str, str]], rounds: int, comparing: float = COMPARING
+) -> list[dict[str, Any]]:
+    """Ask logs everything by turns; return what was found of each, by question and as a whole."""
+    with ExitStack() as stack:
+        logs = [
+            stack.enter_context(role("measure", environment, 0, rounds, comparing))
+            for environment in environments
+        ]
+        (asked,) = {log.said() for log in logs}
+        times = [[[log.turn() for log in logs] for _ in range(TURNS)] for _ in range(asked)]
+        found = []
+        for number, log in enumerate(logs):
+            answers = [log.turn() for _ in range(asked)]
+            each = [
+                _together([turn[number] for turn in turns]) | answer
+                for turns, answer in zip(times, answers, strict=True)
+            ]
+            found.append(log.turn() | {"found": each})
+    return found
+
+
+def _together(turns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what the turns of a question amount to."""
+    wall = sorted(time for turn in turns for time in turn["wall"])
+    processor = sorted(time for turn in turns for time in turn["processor"])
+    return {
+        **turns[0]["question"],
+        "p95": wall[min(len(wall) - 1, int(P95 * len(wall)))],
+        "median": wall[len(wall) // 2],
+        "cpu": processor[len(processor) // 2],
+    }
 
 
 def _load() -> str:
@@ -238,8 +307,12 @@ def _make(rows: int) -> dict[str, Any]:
     return {"rows": made, "made": between - begun, "counted": counted}
 
 
-def _measure(rounds: int, comparing: float) -> Iterator[dict[str, Any]]:
-    """Yield what each question took, then whether each was answered rightly, then the whole."""
+def _measure(rounds: int, comparing: float) -> Iterator[Any]:
+    """Yield how many questions there are; then, whenever told to go on, what comes next.
+
+    That is what each turn of each question took, then whether each was answered rightly, then what
+    is found of the whole.
+    """
     from django.conf import settings
     from django.contrib.auth.models import User
     from django.test import Client
@@ -254,13 +327,15 @@ def _measure(rounds: int, comparing: float) -> Iterator[dict[str, Any]]:
     viewer = viewer or User.objects.create_superuser("administrator", password="x")  # noqa: S106
     client.force_login(viewer)
     asked = questions()
+    yield len(asked)
     answers = []
     for question in asked:
-        for _ in range(WARMING):
-            client.get(question.address)
-        found, answer = _ask(client, question, rounds)
+        for _ in range(TURNS):
+            sys.stdin.readline()
+            found, answer = _ask(client, question, -(-rounds // TURNS))
+            yield found
         answers.append(answer)
-        yield found
+    sys.stdin.readline()
     _as_plain_statements_like_it()
     comparison = Comparison(comparing)
     right: dict[str, bool | None] = {}
@@ -273,6 +348,7 @@ def _measure(rounds: int, comparing: float) -> Iterator[dict[str, Any]]:
         )
     for question in asked:
         yield {"right": right[question.kind], "comparable": comparable(question)}
+        sys.stdin.readline()
     yield {"recount": recount(), "version": _version()}
 
 
@@ -288,6 +364,8 @@ def _as_plain_statements_like_it() -> None:
 
 
 def _ask(client: Client, question: Question, rounds: int) -> tuple[dict[str, Any], HttpResponse]:
+    for _ in range(WARMING):
+        client.get(question.address)
     wall: list[float] = []
     processor: list[float] = []
     for _ in range(rounds):
@@ -295,19 +373,14 @@ def _ask(client: Client, question: Question, rounds: int) -> tuple[dict[str, Any
         answer = client.get(question.address)
         wall.append((SYSTEM_CLOCK.monotonic() - begun) * 1000)
         processor.append((_processor() - used) * 1000)
-    wall.sort()
-    processor.sort()
-    found = {
+    of = {
         "kind": question.kind,
         "limit": question.limit,
         "compared": question.compared,
-        "p95": wall[min(len(wall) - 1, int(P95 * len(wall)))],
-        "median": wall[len(wall) // 2],
-        "cpu": processor[len(processor) // 2],
         "kilobytes": len(answer.content) / 1024,
         "page": not question.path.startswith("/api/"),
     }
-    return found, answer
+    return {"question": of, "wall": wall, "processor": processor}, answer
 
 
 def _processor() -> float:

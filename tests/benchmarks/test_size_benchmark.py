@@ -13,24 +13,30 @@ from cronbell.runlog.router import ALIAS
 
 def test_it_runs_small_and_every_answer_is_right():
     run = {key: value for key, value in os.environ.items() if key == "CRONBELL_TEST_RUN"}
-    with size.empty_store("sqlite") as lent:
-        environment = {**lent, **run}
-        (made,) = size.run_role("make", 1_500, 1, environment)
-        assert made["rows"] >= 1_400
-        found = size.measured(environment, 1)
-    assert len(found["found"]) > 80
-    assert not [each["kind"] for each in found["found"] if not each["right"]]
-    assert found["recount"]
+    with size.empty_stores("sqlite", 2) as lent:
+        environments = [{**each, **run} for each in lent]
+        assert size.made_once(700, environments[0])["rows"] < 800
+        assert size.made_once(1_500, environments[1])["rows"] >= 1_400
+        logs = size.measured(environments, 1)
+    for log in logs:
+        assert len(log["found"]) > 80
+        assert not [each["kind"] for each in log["found"] if not each["right"]]
+        assert log["recount"]
+    assert [each["kind"] for each in logs[0]["found"]] == [
+        each["kind"] for each in logs[1]["found"]
+    ]
 
 
 def test_a_kept_store_is_made_once_and_can_be_measured_again(tmp_path):
     run = {key: value for key, value in os.environ.items() if key == "CRONBELL_TEST_RUN"}
-    with size.kept_store(tmp_path / "sqlite-1500") as lent:
+    folders = [tmp_path / "sqlite-1500"]
+    with size.kept_stores(folders) as (lent,):
         made = size.made_once(1_500, {**lent, **run})
-    with size.kept_store(tmp_path / "sqlite-1500") as lent:
+    with size.kept_stores(folders) as (lent,):
         assert size.made_once(1_500, {**lent, **run}) == made
         for _ in range(2):
-            assert size.measured({**lent, **run}, 1)["recount"]
+            (log,) = size.measured([{**lent, **run}], 1)
+            assert log["recount"]
 
 
 FINE = {"kind": "x", "limit": 20.0, "compared": True, "p95": 9.0, "median": 8.0, "cpu": 7.0,
@@ -61,12 +67,20 @@ def test_a_wrong_total_breaks_it_too():
     assert not size.report(found(), found() | {"recount": False})
 
 
+def test_a_part_that_fails_ends_the_whole():
+    with (
+        size.empty_stores("sqlite", 1) as (lent,),
+        pytest.raises(SystemExit, match="measure failed"),
+    ):
+        size.measured([lent], 1)
+
+
 def test_what_there_was_no_time_to_compare_is_said(capsys):
-    with size.empty_store("sqlite") as lent:
+    with size.empty_stores("sqlite", 1) as (lent,):
         run = {key: value for key, value in os.environ.items() if key == "CRONBELL_TEST_RUN"}
         environment = {**lent, **run}
-        size.run_role("make", 1_500, 1, environment)
-        measured = size.measured(environment, 1, comparing=0)
+        size.made_once(1_500, environment)
+        (measured,) = size.measured([environment], 1, comparing=0)
     assert {each["right"] for each in measured["found"] if each["comparable"]} == {None}
     size.report(measured, measured)
     said = capsys.readouterr().out

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from django.db import connections
@@ -17,8 +16,7 @@ from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import rows_parameter
 
 
-@dataclass(frozen=True, slots=True)
-class ListedJob:
+class ListedJob(NamedTuple):
     """The job of a listed run.
 
     Attributes:
@@ -30,12 +28,11 @@ class ListedJob:
     timezone: str
 
 
-@dataclass(frozen=True, slots=True)
-class ListedRun:
+class ListedRun(NamedTuple):
     """What a list shows of a run; the attributes are those of ``Run``.
 
     Making a whole ``Run`` and ``Job`` of each row, and the statement anew for each page, took an
-    eighth of a page of the log.
+    eighth of a page of the log; a frozen dataclass takes twice as long to make as a tuple.
     """
 
     pk: int
@@ -78,15 +75,16 @@ def newest_runs(job_id: int, limit: int) -> list[ListedRun]:
 
 def _listed(row: Sequence[Any]) -> ListedRun:
     pk, status, scheduled, started, finished, reason, data, missed, details, name, zone = row
+    # In the order of the attributes: by name it takes half as long again.
     return ListedRun(
-        pk=pk,
-        status=status,
-        scheduled_at=from_micros(scheduled),
-        started_at=None if started is None else from_micros(started),
-        finished_at=None if finished is None else from_micros(finished),
-        reason=reason,
-        reason_data=msgspec.json.decode(data) if reason else {},
-        missed_count=missed,
-        details=details,
-        job=ListedJob(name, zone),
+        pk,
+        status,
+        from_micros(scheduled),
+        None if started is None else from_micros(started),
+        None if finished is None else from_micros(finished),
+        reason,
+        msgspec.json.decode(data) if reason else {},
+        missed,
+        details,
+        ListedJob(name, zone),
     )

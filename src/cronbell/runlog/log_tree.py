@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import starmap
 from typing import NamedTuple
 
 from django.db import connections
@@ -38,14 +39,6 @@ class Times(NamedTuple):
     def has(self, at: int) -> bool:
         """Say whether an instant is in it."""
         return self.since <= at < self.until
-
-    def has_all(self, part: Part) -> bool:
-        """Say whether all of a part began within it."""
-        return self.since <= part.oldest and part.newest < self.until
-
-    def has_none(self, part: Part) -> bool:
-        """Say whether none of a part did."""
-        return part.newest < self.since or part.oldest >= self.until
 
 
 class Part(NamedTuple):
@@ -159,12 +152,14 @@ class Tree:
                 yield from known
         if wanted:
             question = Question("blocks_parts", (rows_parameter(wanted),))
-            yield from (Part(*row) for row in answer(connections[ALIAS], question).rows)
+            yield from starmap(Part, answer(connections[ALIAS], question).rows)
 
     def _kept(self, level: int, parts: Sequence[Part]) -> list[Part]:
         """Have the runs of parts looked up; return those of which blocks within know more."""
-        wide = [part for part in parts if level and part.last - part.first >= LOOKED_UP_IN_BLOCK]
-        self.parts += [part for part in parts if part not in wide]
+        wide: list[Part] = []
+        for part in parts:
+            few = not level or part.last - part.first < LOOKED_UP_IN_BLOCK
+            (self.parts if few else wide).append(part)
         return wide
 
     def _decided(self, parts: Sequence[Part], level: int) -> tuple[bool | None, list[Part]]:
@@ -173,10 +168,18 @@ class Tree:
         Whichever takes fewer looks: what is not of the range, or what is. A block where both take
         many is opened, or walked over.
         """
-        out = [part for part in parts if not self.asked.has_all(part)]
+        out: list[Part] = []
+        inside: list[Part] = []
+        since, until = self.asked
+        # In one pass: a range of time goes through some hundreds of parts.
+        for part in parts:
+            none = part.newest < since or part.oldest >= until
+            if not none:
+                inside.append(part)
+            if none or part.oldest < since or part.newest >= until:
+                out.append(part)
         if not out:
             return True, []
-        inside = [part for part in parts if not self.asked.has_none(part)]
         if not inside:
             return None, []
         cost_out = sum(part.cost(level) for part in out)

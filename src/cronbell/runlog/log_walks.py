@@ -16,7 +16,7 @@ from django.db import connections
 from cronbell.runlog.log_ranges import Segment
 from cronbell.runlog.log_tree import Times
 from cronbell.runlog.models import ACTIVE_VALUES, FINAL_VALUES
-from cronbell.runlog.prepared import POSTGRESQL, Question, answer
+from cronbell.runlog.prepared import Question, answer
 from cronbell.runlog.rollups import DAY
 from cronbell.runlog.router import ALIAS
 from cronbell.runlog.statements import rows_parameter
@@ -134,8 +134,8 @@ def _of_jobs(rows: Iterable[tuple[int, int, bool]]) -> Counter[int]:
 
 def steps(segments: Sequence[Segment], status: Status | None) -> list[Segment | Trio]:
     """Return in what portions segments are looked at for whose their runs are, the newest first."""
-    # On SQLite going over two indexes takes longer than looking at the runs: 2.5 ms and 1.4.
-    if status is None or connections[ALIAS].vendor != POSTGRESQL:
+    # Neighbours of any status are looked at as fast as two indexes of all runs: 2,000 in 0.4 ms.
+    if status is None:
         return [*joined(segments)]
     found: list[Segment | Trio] = []
     for segment in segments:
@@ -165,9 +165,9 @@ def by_job_question(
         return Question(name, (*become, step.low, step.high, *asked, most), prepared)
     newer, middle, older = step
     # What was not counted may have ended since.
-    beside = [[run.id] for run in middle.out if run.status in become or not run.counted]
+    beside = [run for run in middle.out if run.status in become or not run.counted]
     return Question("jobs_counted_of_status", (
-        rows_parameter(beside),
+        rows_parameter([[run.id, run.job_id] for run in beside]), *become,
         *become, newer.low, newer.high, *asked, most,
         *become, middle.low, middle.high, most,
         *become, older.low, older.high, *asked, most,
