@@ -178,7 +178,8 @@ class Early:
             if now >= batch.lease - self.lease // 2:  # the store was away
                 lost = terms.keys() - store.renew(terms, now + self.lease)
             else:
-                lost = set() if held(batch.lease) == len(terms) else store.lost(terms)
+                all_there = held(store.owner, batch.lease, batch.due) == len(terms)
+                lost = set() if all_there else store.lost(terms)
             jobs = {run.job_id for run in batch.runs if run.id in lost}
             return lost, store.cursors(jobs) if jobs else {}
 

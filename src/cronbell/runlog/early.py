@@ -68,13 +68,16 @@ def take_back_runs(owner: str, run_ids: Sequence[int]) -> dict[int, int]:
     return _undo(fetch(connections[ALIAS], "early_mine", [rows, owner]))
 
 
-def held(lease: int) -> int:
-    """Return how many runs a lease still holds, which is one batch's of runs recorded early.
+def held(owner: str, lease: int, due: int) -> int:
+    """Return how many runs of one batch recorded early are still there.
 
     Args:
-        lease: when it expires, in microseconds.
+        owner: the runner, as its leases name it.
+        lease: when the batch's expires, in microseconds; no other batch of the runner's has the
+            same.
+        due: its instant, in microseconds.
     """
-    return int(fetch(connections[ALIAS], "early_held", [lease])[0][0])
+    return int(fetch(connections[ALIAS], "early_held", [lease, owner, due])[0][0])
 
 
 def _undo(found: Sequence[tuple[Any, ...]]) -> dict[int, int]:

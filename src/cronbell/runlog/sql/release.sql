@@ -3,16 +3,19 @@
 -- On PostgreSQL it is written as an insert that always meets its row, for the reason finish gives.
 -- Rows: id, term, available_at, next attempt, sent_at (null where nothing was sent: a run of which
 --   nothing ever was has not begun). Parameters: rows, owner.
+WITH given AS MATERIALIZED (
+    SELECT rows.value FROM {rows}
+)
 -- only on postgresql {
 INSERT INTO runlog_run
 SELECT proposed.*
-FROM {rows}
+FROM given
 CROSS JOIN LATERAL (
-    SELECT own FROM runlog_run AS own WHERE own.id = CAST(rows.value ->> 0 AS BIGINT) OFFSET 0
+    SELECT own FROM runlog_run AS own WHERE own.id = CAST(given.value ->> 0 AS BIGINT) OFFSET 0
 ) AS held (own)
 CROSS JOIN LATERAL jsonb_populate_record(held.own, jsonb_build_object(
-    'lease_term', rows.value -> 1, 'available_at', rows.value -> 2, 'attempt', rows.value -> 3,
-    'sent_at', rows.value -> 4
+    'lease_term', given.value -> 1, 'available_at', given.value -> 2, 'attempt', given.value -> 3,
+    'sent_at', given.value -> 4
 )) AS proposed
 ON CONFLICT (id) DO UPDATE
 -- }
@@ -31,10 +34,10 @@ SET status = 'pending',
 -- only on sqlite {
 FROM (
     SELECT
-        CAST(rows.value ->> 0 AS BIGINT) AS id, CAST(rows.value ->> 1 AS BIGINT) AS lease_term,
-        CAST(rows.value ->> 2 AS BIGINT) AS available_at, CAST(rows.value ->> 3 AS BIGINT) AS attempt,
-        CAST(rows.value ->> 4 AS BIGINT) AS sent_at
-    FROM {rows}
+        CAST(given.value ->> 0 AS BIGINT) AS id, CAST(given.value ->> 1 AS BIGINT) AS lease_term,
+        CAST(given.value ->> 2 AS BIGINT) AS available_at,
+        CAST(given.value ->> 3 AS BIGINT) AS attempt, CAST(given.value ->> 4 AS BIGINT) AS sent_at
+    FROM given
 ) AS excluded
 -- }
 WHERE runlog_run.id = excluded.id

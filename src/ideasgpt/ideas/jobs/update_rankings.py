@@ -32,8 +32,9 @@ from ideasgpt.ideas.models import Idea
 NAME = "update-rankings"
 LAST_ID = 2**63 - 1
 # A block is as many ids as take about this long to judge: the rest after a turn, put to use. Where
-# blocks were longer, several turns followed one of them and all but the first rested idly.
-FIND_SECONDS = 0.006
+# blocks were longer, several turns followed one of them and all but the first rested idly: at 6 ms
+# 1 % of a million took 0.81 s, at 4 ms 0.75 (means of 4 runs by turns).
+FIND_SECONDS = 0.004
 # Where nothing is out of date no turn follows: the fewer statements the better.
 FIND_NOTHING_SECONDS = 0.024
 FIRST_SPAN = 5_000
