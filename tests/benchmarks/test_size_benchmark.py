@@ -40,7 +40,7 @@ def test_a_kept_store_is_made_once_and_can_be_measured_again(tmp_path):
 
 
 FINE = {"kind": "x", "limit": 20.0, "compared": True, "p95": 9.0, "median": 8.0, "cpu": 7.0,
-        "kilobytes": 50.0, "right": True, "page": True}  # fmt: skip
+        "kilobytes": 50.0, "rows": 51, "right": True, "page": True}  # fmt: skip
 
 
 def found(**changes):
@@ -61,6 +61,12 @@ def test_a_broken_promise_is_said(capsys, changes, word):
     assert word not in capsys.readouterr().out
     assert not size.report(found(), found(**changes))
     assert word in capsys.readouterr().out
+
+
+def test_growth_is_not_judged_against_a_page_with_fewer_rows(capsys):
+    assert size.report(found(rows=2), found(cpu=15.0))
+    assert "2.14*" in capsys.readouterr().out
+    assert not size.report(found(rows=52), found(cpu=15.0))
 
 
 def test_a_wrong_total_breaks_it_too():

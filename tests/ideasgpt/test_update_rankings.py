@@ -213,7 +213,7 @@ def test_a_run_that_begins_in_the_middle_counts_right_wherever_it_stops(
     monkeypatch.setattr(module, "FIRST_SPAN", 2)
     monkeypatch.setattr(module, "WIDEST_SPAN", 2)
     turns_of(monkeypatch, 2)
-    ideas = [make_idea(views=10).pk for _ in range(6)]
+    ideas = [make_idea(views=10, id=number).pk for number in range(1, 7)]
     JobPosition.objects.create(job=module.NAME, last_id=ideas[3], updated_at=clock.now())
     first = context(seconds=10)
     write = module.write
@@ -238,7 +238,7 @@ def test_a_deadline_ends_the_run_partial_and_the_next_goes_on_there(
     monkeypatch.setattr(module, "WIDEST_SPAN", 8)
     turns_of(monkeypatch, 8)
     monkeypatch.setattr(module, "REPORT_SECONDS", 0.0)
-    ideas = [make_idea(views=10) for _ in range(12)]
+    ideas = [make_idea(views=10, id=number) for number in range(1, 13)]
     first = context(seconds=10)
     told = []
     first._on_progress = lambda done, total: (told.append((done, total)), clock.advance(11))
@@ -392,13 +392,15 @@ def test_how_many_ideas_there_are_is_counted_for_those_who_wait(
     make_idea, context, clock, monkeypatch, seconds
 ):
     """Counted before each run, that took a twentieth of one that finds nothing to write."""
-    for _ in range(4):
-        make_idea()
+    for number in range(1, 5):
+        make_idea(id=number)  # in one block, whichever tests came before this one
     find = module.find_stale
 
     def slowly(block):
-        clock.advance(seconds)
-        return find(block)
+        found = find(block)
+        if found[0]:
+            clock.advance(seconds)
+        return found
 
     monkeypatch.setattr(module, "find_stale", slowly)
     told = []

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-PATIENCE_SECONDS = 240  # a minute on two processors of one's own
+PATIENCE_SECONDS = 120  # as long as a test may wait; half of it on two processors of one's own
 
 
 @pytest.fixture

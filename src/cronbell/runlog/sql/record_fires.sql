@@ -15,6 +15,8 @@
 --   at most once, start, reason_data (what goes with a reason that the planner gives).
 -- A fire that is not due yet ("early") is recorded only where it is clear that it runs: nothing of
 -- its job goes on now that may have ended by then. It begins when it is due (runlog/early.py).
+-- A job's fires line up by id; PostgreSQL, which joins a batch from whichever side it likes, is told
+-- the order.
 -- Parameters: batch, now, now (null: when it is due), now, owner, lease_expires_at, early.
 WITH shared AS MATERIALIZED (
     SELECT
@@ -133,4 +135,7 @@ SELECT
     ''
 FROM decided
 WHERE NOT CAST(%s AS BOOLEAN) OR (becomes = 'running' AND going = 0 AND removed_at IS NULL)
+-- only on postgresql {
+ORDER BY scheduled_at
+-- }
 ON CONFLICT DO NOTHING

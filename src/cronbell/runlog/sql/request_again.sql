@@ -1,6 +1,8 @@
 -- Record runs that a person asked for after the fact: reruns, replays, a backfill's fires. One row
 -- per key, so that asking twice makes one run. Each waits its turn behind every other run of its
 -- job, unless its overlap is allow; under skip it is skipped where one goes on or comes before it.
+-- They line up by id, so these are given in order: PostgreSQL joins a batch from whichever side it
+-- likes.
 -- Rows: job id, key, kind, dry_run, scheduled_at, deadline in microseconds, at most once, origin,
 -- backfill, overlap, ahead (others of the job before it in this batch), actor.
 -- Parameters: now ×4, rows.
@@ -50,4 +52,5 @@ FROM (
         ON job.id = CAST(rows.value ->> 0 AS BIGINT) AND job.removed_at IS NULL
 ) AS asked
 WHERE TRUE
+ORDER BY scheduled_at, key
 ON CONFLICT DO NOTHING
