@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 import pytest
 from django.db import transaction
 from tests.engine.conftest import NOON, aside, running, statuses, until
+from tests.runlog.test_store import fire
 
 from cronbell.clock import from_micros, to_micros
 from cronbell.domain import Blackout, Delivery, Overlap
@@ -27,6 +28,7 @@ from cronbell.runlog.pausing import pause
 from cronbell.runlog.requests import request_run
 from cronbell.runlog.rollups import Roller
 from cronbell.runlog.router import ALIAS
+from cronbell.runlog.store import RunStore
 from cronbell.testing import answers
 from cronbell.testing.shifted import ShiftedClock
 
@@ -422,12 +424,12 @@ def test_what_is_too_near_is_left_for_its_instant(make_spec):
 
 
 @pytest.mark.parametrize("overlap", [each for each in Overlap if each is not Overlap.ALLOW])
-def test_the_statement_records_nothing_early_that_may_be_decided_otherwise(
-    make_spec, overlap, store_of
-):
+def test_the_statement_records_nothing_early_that_may_be_decided_otherwise(make_spec, overlap):
     spec = make_spec(overlap=overlap)
     job = sync_jobs([spec], NOON)[spec.name]
-    store, row = store_of(job, overlap)
+    at = to_micros(DUE)
+    store = RunStore("runner-a")
+    row = fire(job, at, read=to_micros(NOON), overlap=overlap.value, start=True)
     Run.objects.create(
         job=job, key="k", kind="run_now", status="running", scheduled_at=NOON, queued_at=NOON,
         available_at=NOON, started_at=NOON, deadline_at=NOON + timedelta(hours=1),
@@ -438,17 +440,3 @@ def test_the_statement_records_nothing_early_that_may_be_decided_otherwise(
     assert (found.moved, found.started) == (set(), [])
     assert statuses() == ["running"]
     assert Job.objects.get().cursor_at == NOON
-
-
-@pytest.fixture
-def store_of():
-    from cronbell.runlog.store import RunStore
-
-    def make(job, overlap):
-        from tests.runlog.test_store import fire
-
-        at = to_micros(DUE)
-        read = to_micros(NOON)
-        return RunStore("runner-a"), fire(job, at, read=read, overlap=overlap.value, start=True)
-
-    return make

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from cronbell.engine.due import HOLD_SECONDS, PLAN_CHUNK
 from cronbell.engine.planner import LEAD, Planner
 from cronbell.engine.pool import Pool
 from cronbell.engine.waiting import wait_or
@@ -22,14 +23,12 @@ from cronbell.runlog.store import Claimed, FireRow, RunStore
 log = logging.getLogger("cronbell.engine.early")
 
 MICROS = 1_000_000
-# Recorded in one commit.
-PIECE = 1_000
 # Held at most; their requests take 3 KB each.
 MOST = 10_000
 HERD = 100  # so many at once are one
 # Microseconds after they are due: what has no worker by then is given back, for whichever runner
 # has room. Rows that nobody could see to for so long are taken back and planned anew.
-HOLD = MICROS
+HOLD = int(HOLD_SECONDS * MICROS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,6 @@ class Early:
         self.writer, self.clock, self.clocks = pool.writer, pool.clock, pool.clocks
         self.lease = int(pool.lease_seconds * MICROS)
         self._held: list[_Batch] = []
-        self._count = 0
         self._changed = asyncio.Event()
         self._handing_over = asyncio.Lock()
         self._last_lease = 0
@@ -85,10 +83,9 @@ class Early:
         Not while runs wait to be sent: those are late already.
         """
         now = self.clock.micros()
-        rows = self.planner.early(now, min(PIECE, MOST - self._count)) if self._may() else []
+        rows = self.planner.early(now, min(PLAN_CHUNK, self._room())) if self._may() else []
         if not rows:
             return False
-        self._count += len(rows)
         try:
             wrote = await self.writer.submit(
                 lambda store: self._write(store, rows, now), closing=True
@@ -96,9 +93,7 @@ class Early:
         except Exception:
             # When they are due each job's rows are judged alone.
             log.exception("%d fires could not be recorded before they are due", len(rows))
-            self._count -= len(rows)
             return True
-        self._count -= len(rows) - len(wrote.started)
         started = {run.job_id for run in wrote.started}
         self.planner.planned([row for row in rows if row.job_id in started])
         read = {row.job_id: row.cursor_read for row in rows}
@@ -115,8 +110,11 @@ class Early:
         return self.planner.next_early() if self._may() else None
 
     def _may(self) -> bool:
-        no = self._stopping or self.clocks.aside or self.pool.behind() or self._count >= MOST
+        no = self._stopping or self.clocks.aside or self.pool.behind() or self._room() <= 0
         return not no
+
+    def _room(self) -> int:
+        return MOST - sum(len(batch.runs) for batch in self._held)
 
     def _write(self, store: RunStore, rows: list[FireRow], now: int) -> _Wrote:
         if self.clock.micros() >= rows[0].scheduled_at:
@@ -164,7 +162,6 @@ class Early:
                     self.pool.in_hand.update((run.id, run.term) for run in batch.runs)
                     self.pool.take(await self._still_mine(batch))
                 self._crowded_until = now + HOLD
-        self._count -= sum(len(batch.runs) for batch in batches)
 
     async def _still_mine(self, batch: _Batch) -> list[Claimed]:
         """Leave out runs that were taken back or ended since; their jobs are planned anew.
