@@ -166,6 +166,9 @@ def main() -> int:
         f"== {len(findings)} findings, {len(broken)} broken, {len(skipped)} not done here,"
         f" {SYSTEM_CLOCK.monotonic() - begun:.0f} s; again with --seed {settings.seed}"
     )
+    # Once more at the very end: whoever keeps only the last lines of a log must learn what broke.
+    for found in [*broken, *(skipped if machine.in_ci() else [])]:
+        print("\n".join(report.lines(found)))
     return int(bool(broken) or (bool(skipped) and machine.in_ci()))
 
 

@@ -222,10 +222,14 @@ class World:
         )
         return int(count)
 
-    def settle(self, timeout: float = 30) -> int:
+    def settle(self, timeout: float = 30, meanwhile: Callable[[], object] = lambda: None) -> int:
         """Fire nothing more, let what goes on end; return how many runs did not.
 
         A runner must be up.
+
+        Args:
+            timeout: how long to wait, in seconds.
+            meanwhile: called again and again while it is waited.
         """
         text = self.toml.read_text(encoding="utf-8").partition("\n[")
         body = (text[1] + text[2]).replace("\nevery = ", "\nenabled = false\nevery = ")
@@ -233,6 +237,7 @@ class World:
         give_up = SYSTEM_CLOCK.monotonic() + timeout
         SYSTEM_CLOCK.sleep(1.5)  # the change is seen and the last fires are recorded
         while SYSTEM_CLOCK.monotonic() < give_up:
+            meanwhile()
             if not self.active():
                 return 0
             SYSTEM_CLOCK.sleep(0.1)
