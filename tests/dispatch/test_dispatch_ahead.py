@@ -205,3 +205,45 @@ def test_an_answer_that_repeats_the_secret_is_masked(target):
 
 def replace_key(call, key):
     return AttemptCall(key, call.scheduled_at, call.attempt)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        answers.json_answer({"success": False, "error": "no"}),
+        answers.json_answer({"success": True}, status=500),
+        answers.json_answer({"success": True, "message": "other"}),
+    ],
+    ids=["says no", "another status", "another message"],
+)
+def test_an_answer_like_the_last_is_judged_like_it_and_no_other_is(target, other):
+    usual = answers.json_answer({"success": True})
+    spec = spec_of(target)
+
+    async def scenario(answer):
+        target.script("/x", usual, usual, answer, usual)
+        async with dispatching(target) as dispatcher:
+            return [
+                await dispatcher.call(spec, replace_key(CALL, str(number)), timeout=10)
+                for number in range(4)
+            ]
+
+    first, second, third, fourth = asyncio.run(scenario(other))
+    assert first == second == fourth
+    assert second is first
+    assert third != first
+
+
+def test_a_secret_is_masked_in_an_answer_that_was_usual_before_it(target):
+    target.script("/x", *[answers.json_answer({"success": True, "message": "a-new-secret"})] * 3)
+    spec = spec_of(target)
+
+    async def scenario():
+        async with dispatching(target) as dispatcher:
+            first = await dispatcher.call(spec, CALL, timeout=10)
+            dispatcher.use_secret("a-new-secret")
+            return first, await dispatcher.call(spec, CALL, timeout=10)
+
+    before, after = asyncio.run(scenario())
+    assert "a-new-secret" in before.body
+    assert "a-new-secret" not in after.body + after.message

@@ -7,6 +7,7 @@ own that is set apart from it.
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -17,7 +18,7 @@ from tests.engine.conftest import PATIENCE_SECONDS, SECRET, aside, statuses, unt
 from cronbell.clock import SYSTEM_CLOCK, to_micros
 from cronbell.dispatch import Dispatcher, PyreqwestTransport
 from cronbell.domain import Dialect
-from cronbell.engine.clocks import FAR_APART, Clocks
+from cronbell.engine.clocks import ALONE, FAR_APART, Clocks
 from cronbell.engine.loop import Runner, RunnerSettings
 from cronbell.runlog import models
 from cronbell.runlog.lease_time import OwnTime, StoreTime, lease_time_for
@@ -191,6 +192,31 @@ def test_a_clock_that_is_set_is_noticed_and_a_dead_better_one_counts_no_more(mak
     models.Runner.objects.filter(pk=other.pk).update(seen_at=seen - 16_000_000)
     clocks.compare()
     assert not clocks.aside
+
+
+def test_a_runner_knows_its_place_among_those_alive():
+    seen = to_micros(SYSTEM_CLOCK.now())
+    here = socket.gethostname()
+    for name, host, seen_at, stopped in [
+        ("a", here, seen, None),
+        ("b", "elsewhere", seen, None),
+        ("c", here, seen - 16_000_000, None),
+        ("d", here, seen, seen),
+        ("z", here, seen, None),
+    ]:
+        models.Runner.objects.create(
+            id=name, host=host, pid=1, version="0", started_at=seen, seen_at=seen_at,
+            stopped_at=stopped,
+        )  # fmt: skip
+    clocks = Clocks("me", apart(0), StoreTime(), lease_seconds=15)
+    assert clocks.place == clocks.place_here == ALONE
+    clocks.measure()
+    clocks.compare()
+    assert clocks.place == (2, 4)
+    assert clocks.place_here == (1, 3)
+    models.Runner.objects.all().delete()
+    clocks.compare()
+    assert clocks.place == clocks.place_here == ALONE
 
 
 def test_a_real_runner_judges_by_the_stores_clock():

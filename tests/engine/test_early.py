@@ -18,12 +18,12 @@ from cronbell.clock import from_micros, to_micros
 from cronbell.domain import Blackout, Delivery, Overlap
 from cronbell.engine.early import Early
 from cronbell.engine.loop import RunnerSettings
-from cronbell.engine.planner import LEAD, MICROS, NEAREST, Planner
+from cronbell.engine.planner import LEAD, LEFT, MICROS, NEAREST, Planner
 from cronbell.runlog import applying, pausing, requests
 from cronbell.runlog.cancelling import cancel
 from cronbell.runlog.early import MARGIN
 from cronbell.runlog.jobs import sync_jobs
-from cronbell.runlog.models import Job, RollupLeft, Run
+from cronbell.runlog.models import Job, RollupLeft, Run, Runner
 from cronbell.runlog.pausing import pause
 from cronbell.runlog.requests import request_run
 from cronbell.runlog.rollups import Roller
@@ -36,6 +36,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "runl
 
 DUE = NOON + timedelta(minutes=1)
 EARLY_SECOND = 59.5  # of the minute: early enough, and not too near
+OWN_SECOND = 59.2  # early enough for a runner's own part, not for another's
 LATE_SECOND = 59.95
 SETTINGS = RunnerSettings(poll_seconds=0.1, grace_seconds=2)
 
@@ -345,6 +346,38 @@ def test_two_runners_record_each_fire_once(make_spec, clock, target):
     assert all(len(target.requests_to(spec.path)) == 1 for spec in specs)
 
 
+def test_two_runners_share_what_is_due_at_once(make_spec, clock, target):
+    specs = [make_spec(f"job-{n}") for n in range(40)]
+    for spec in specs:
+        target.script(spec.path, answers.ok())
+    settings = dataclasses.replace(SETTINGS, lease_seconds=3)
+
+    def seen_at(second: float) -> bool:
+        seen = Runner.objects.values_list("seen_at", flat=True)
+        return all(each >= NOON + timedelta(seconds=second) for each in seen)
+
+    async def go():
+        async with (
+            running(specs, clock, target, settings=settings) as one,
+            running(specs, clock, target, settings=settings) as other,
+        ):
+            keepers = one.keeper, other.keeper
+            clock.hold(58)
+            await until(lambda: seen_at(58))
+            await until(lambda: all(keeper.clocks.place.of == 2 for keeper in keepers))
+            clock.hold(OWN_SECOND)
+            await until(lambda: statuses() == ["running"] * 40)
+            owners = await aside(lambda: list(Run.objects.values_list("lease_owner", "job_id")))
+            for keeper in keepers:
+                mine = {job for owner, job in owners if owner == keeper.id}
+                assert mine == {job for _, job in owners if job % 2 == keeper.clocks.place.number}
+            clock.go_on()
+            await until(lambda: statuses() == ["success"] * 40)
+
+    asyncio.run(go())
+    assert all(len(target.requests_to(spec.path)) == 1 for spec in specs)
+
+
 def test_roll_ups_do_not_pass_what_has_not_begun(make_spec, clock, target):
     spec = make_spec()
 
@@ -440,3 +473,26 @@ def test_the_statement_records_nothing_early_that_may_be_decided_otherwise(make_
     assert (found.moved, found.started) == (set(), [])
     assert statuses() == ["running"]
     assert Job.objects.get().cursor_at == NOON
+
+
+def test_of_several_runners_each_has_its_own_part_first(make_spec):
+    due = MINUTE * MICROS
+    first, second = (planner_of(*(make_spec(name) for name in "abcd")) for _ in range(2))
+    own = first.early(due - LEAD, 10, number=0, of=2), second.early(due - LEAD, 10, number=1, of=2)
+    assert [[row.job_id for row in rows] for rows in own] == [[2, 4], [1, 3]]
+    assert first.next_early() == due - LEFT
+    assert first.early(due - LEFT - 1, 10, number=0, of=2) == []
+    assert NEAREST < LEFT < LEAD
+
+
+def test_what_another_runner_has_left_is_anybodys(make_spec):
+    due = MINUTE * MICROS
+    planner = planner_of(*(make_spec(name) for name in "abcd"))
+    planner.early(due - LEAD, 10, number=0, of=2)
+    assert [row.job_id for row in planner.early(due - LEFT, 1, number=0, of=2)] == [1]
+    assert [row.job_id for row in planner.early(due - LEFT, 10, number=0, of=2)] == [3]
+    assert planner.next_early() is None
+
+    planner = planner_of(*(make_spec(name) for name in "abcd"))
+    late = planner.early(due - LEFT, 10, number=0, of=2)
+    assert [row.job_id for row in late] == [1, 2, 3, 4], "no time to lose"

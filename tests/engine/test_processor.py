@@ -12,6 +12,7 @@ import pytest
 from tests.engine.conftest import NOON, running, statuses, until
 
 from cronbell.engine import processor
+from cronbell.engine.clocks import Place
 from cronbell.engine.due import FIRST_PIECE
 from cronbell.engine.processor import CHOSEN_SECONDS, OneProcessor
 from cronbell.testing import answers
@@ -70,6 +71,19 @@ def test_the_processor_is_chosen_anew_after_a_while(other):
     clock.advance(CHOSEN_SECONDS)
     together.expire()
     assert [where(), where(other)] == before
+
+
+@pytest.mark.parametrize("of", [2, 5])
+def test_of_several_runners_on_a_machine_each_has_another(other, of):
+    free = sorted(os.sched_getaffinity(0))
+    chosen = []
+    for number in range(of):
+        together = OneProcessor(FakeClock(), lambda number=number: Place(number, of))
+        together.hold()
+        (mine,) = where()[0]
+        together.let_go()
+        chosen.append(mine)
+    assert chosen == [free[number % len(free)] for number in range(of)]
 
 
 def test_where_it_is_not_allowed_the_threads_stay_as_they_are(other, monkeypatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from cronbell.clock import SystemClock
-from cronbell.engine.settle import Finish, Settler
+from cronbell.engine.settle import GATHER_SECONDS, Finish, Settler
 from cronbell.runlog.store import FinishRow
 
 
@@ -14,6 +14,11 @@ class Held(SystemClock):
 
     def __init__(self) -> None:
         self.passed = asyncio.Event()
+        self.at = 0.0
+
+    def monotonic(self) -> float:
+        """Say how late it is."""
+        return self.at
 
     async def wait(self, seconds: float) -> None:
         """Wait until time is let pass."""
@@ -105,5 +110,31 @@ def test_when_all_is_committed_nothing_more_is_waited_for():
         settler.settle(end(1))
         async with asyncio.timeout(5):
             await settler.drain()
+
+    asyncio.run(go())
+
+
+def test_what_came_during_a_long_commit_does_not_wait_once_more():
+    async def go():
+        clock, writer, in_hand = Held(), Committed(), {1: 1, 2: 1, 3: 1, 4: 1}
+        settler = Settler(writer, clock, in_hand, lambda _at: None)
+        writer.free.clear()
+        settler.settle(end(1))
+        clock.at = GATHER_SECONDS
+        clock.passed.set()
+        await turns()
+        clock.passed.clear()  # the commit has begun
+        settler.settle(end(2))
+        clock.at += GATHER_SECONDS
+        settler.settle(end(3))
+        writer.free.set()
+        await turns()
+        assert writer.batches == [[1], [2, 3]]
+
+        in_hand[5] = 1
+        settler.settle(end(4))
+        clock.at += GATHER_SECONDS / 2
+        await turns()
+        assert writer.batches == [[1], [2, 3]], "the fifth may come"
 
     asyncio.run(go())

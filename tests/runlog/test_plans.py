@@ -94,3 +94,16 @@ def test_what_they_do_they_do_to_all(jobs):
         assert lost == {*ids[:2], MOST}
         execute(connection, "take_back", BATCHES["take_back"](ids[1:]))
     assert Run.objects.get().pk == ids[0]
+
+
+def test_no_index_is_kept_of_runs_that_nobody_asks():
+    """Django adds one for LIKE to a text that is unique, and every run would be in it three times.
+
+    At ten thousand ends on PostgreSQL it took a fifth of their time.
+    """
+    connection = connections["runlog"]
+    with connection.cursor() as cursor:
+        found = connection.introspection.get_constraints(cursor, Run._meta.db_table)
+    named = {one.name for one in (*Run._meta.indexes, *Run._meta.constraints)}
+    generated = set(found) - named
+    assert not [name for name in generated if found[name]["index"]], generated

@@ -1,4 +1,4 @@
-"""What a runner does about clocks that are apart: judge leases by the store's, and stand aside.
+"""What a runner knows of the others: who is alive, and whose clock is apart from the store's.
 
 Which of two clocks is right cannot be known from inside. But two runners that plan by clocks an
 hour apart would have every fire at the earlier one's time, so the one that is further from the
@@ -9,7 +9,10 @@ clock: a store with a wrong clock must not stop it.
 from __future__ import annotations
 
 import logging
+import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from cronbell.clock import Clock, from_micros
 from cronbell.runlog.lease_time import LeaseTime
@@ -22,9 +25,19 @@ MICROS = 1_000_000
 FAR_APART = 5 * MICROS
 
 
+class Place(NamedTuple):
+    """Which of so many runners, in the order of their ids; the first is 0."""
+
+    number: int = 0
+    of: int = 1
+
+
+ALONE = Place()
+
+
 @dataclass(slots=True)
 class Clocks:
-    """One runner's clock beside the store's; measured on the writer's thread.
+    """One runner's clock beside the store's and the others'; measured on the writer's thread.
 
     Attributes:
         runner: its id.
@@ -33,6 +46,8 @@ class Clocks:
         lease_seconds: a runner not seen for so long is dead.
         ahead: microseconds the store is ahead, as last measured.
         aside: whether a runner with a better clock is to do the work.
+        place: this runner's among those alive, as last compared.
+        place_here: likewise among those on this machine.
     """
 
     runner: str
@@ -41,6 +56,8 @@ class Clocks:
     lease_seconds: float
     ahead: int = 0
     aside: bool = False
+    place: Place = ALONE
+    place_here: Place = ALONE
 
     def measure(self) -> int:
         """Compare the clocks; return the instant by which leases are judged now."""
@@ -52,9 +69,16 @@ class Clocks:
         return self.clock.micros() + self.ahead
 
     def compare(self) -> None:
-        """Decide whether to stand aside, after ``measure`` and in the same transaction."""
+        """Find out who else is alive, and whether to stand aside.
+
+        After ``measure`` and in the same transaction.
+        """
+        others = self._others()
+        here = socket.gethostname()
+        self.place = self._place(runner for runner, _, _ in others)
+        self.place_here = self._place(runner for runner, host, _ in others if host == here)
         better = abs(self.ahead) > FAR_APART and any(
-            abs(other) + FAR_APART < abs(self.ahead) for other in self._others()
+            abs(ahead) + FAR_APART < abs(self.ahead) for _, _, ahead in others
         )
         if better and not self.aside:
             log.error(
@@ -66,12 +90,16 @@ class Clocks:
             log.warning("this runner plans and sends again")
         self.aside = better
 
-    def _others(self) -> list[int]:
+    def _others(self) -> list[tuple[str, str, int]]:
         alive = Runner.objects.filter(
             stopped_at__isnull=True,
             seen_at__gte=from_micros(self.now() - int(self.lease_seconds * MICROS)),
         ).exclude(id=self.runner)
-        return list(alive.values_list("clock_ahead", flat=True))
+        return list(alive.values_list("id", "host", "clock_ahead"))
+
+    def _place(self, others: Iterable[str]) -> Place:
+        ids = sorted({self.runner, *others})
+        return Place(ids.index(self.runner), len(ids))
 
     def seen(self) -> dict[str, object]:
         """Return what the runner's row says: by the shared clock, so that all read it alike."""

@@ -38,6 +38,7 @@ class _Batch:
     due: int
     lease: int  # when it expires; no other batch has the same
     runs: list[Claimed]
+    terms: dict[int, int]  # by the run's id
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,11 @@ class Early:
 
         Not while runs wait to be sent: those are late already.
         """
-        now = self.clock.micros()
-        rows = self.planner.early(now, min(PLAN_CHUNK, self._room())) if self._may() else []
+        now, rows = self.clock.micros(), []
+        if self._may():
+            number, of = self.clocks.place
+            limit = min(PLAN_CHUNK, self._room())
+            rows = self.planner.early(now, limit, number=number, of=of)
         if not rows:
             return False
         try:
@@ -101,7 +105,8 @@ class Early:
             {job: cursor for job, cursor in wrote.elsewhere.items() if cursor != read[job]}
         )
         if wrote.started:
-            self._held.append(_Batch(rows[0].scheduled_at, wrote.lease, wrote.started))
+            terms = {run.id: run.term for run in wrote.started}
+            self._held.append(_Batch(rows[0].scheduled_at, wrote.lease, wrote.started, terms))
             self._changed.set()
         return True
 
@@ -159,8 +164,8 @@ class Early:
                 if sum(len(batch.runs) for batch in batches) >= HERD:
                     self.herd()
                 for batch in batches:
-                    self.pool.in_hand.update((run.id, run.term) for run in batch.runs)
-                    self.pool.take(await self._still_mine(batch))
+                    self.pool.in_hand.update(batch.terms)
+                    self.pool.begin(await self._still_mine(batch))
                 self._crowded_until = now + HOLD
 
     async def _still_mine(self, batch: _Batch) -> list[Claimed]:
@@ -168,7 +173,7 @@ class Early:
 
         Asked now that they are due: whatever was decided about their jobs before is committed.
         """
-        terms = {run.id: run.term for run in batch.runs}
+        terms = batch.terms
 
         def look(store: RunStore) -> tuple[set[int], dict[int, int]]:
             now = self.clocks.now()

@@ -128,7 +128,6 @@ class Runner:
         self._changed: Config | None = None
         self._target, self._generation = target, 0
         self._stopping = self._behind = False
-        self._one_processor = OneProcessor(clock)
         self._configured = specs
         self.specs: dict[int, JobSpec] = {}
         self.writer = _writer(clock, self.settings.lease_seconds)
@@ -147,6 +146,7 @@ class Runner:
             lease_time=lease_time or lease_time_for(clock),
         )
         clocks = self.keeper.clocks
+        self._one_processor = OneProcessor(clock, lambda: clocks.place_here)
         self.rewinder = Rewinder(self.writer, self.planner, self.heartbeats, clock, clocks)
         self.pool = Pool(
             self.writer,

@@ -43,6 +43,9 @@ PUT_BACK = 2 * MICROS
 # a job may take a row back up to ``runlog.early.MARGIN`` before it is due.
 LEAD = MICROS
 NEAREST = MICROS // 5
+# Of several runners each records its own part first. What the others have left by then, if they
+# are still there, is anybody's.
+LEFT = MICROS // 2
 ID_BITS = 40  # a million new jobs a day for three thousand years
 ID_MASK = (1 << ID_BITS) - 1
 
@@ -75,8 +78,10 @@ class Planner:
         # told of.
         self._cold: list[int] = []
         self._untold: list[int] = []
-        # Likewise those whose rows are put together and may be recorded early; each once.
+        # Likewise those whose rows are put together and may be recorded early; each once. Then
+        # those that are another runner's to record, for a while.
         self._early: list[int] = []
+        self._others: list[int] = []
         # Cursors by job of fires that are recorded, of jobs not yet back on the heap.
         self._recorded: dict[int, int] = {}
         self._recorded_since = 0
@@ -92,6 +97,7 @@ class Planner:
         self._cold.clear()
         self._untold.clear()
         self._early.clear()
+        self._others.clear()
         self._recorded.clear()
         planned = [one for one in jobs if one[1].enabled and not one[1].heartbeat]
         targets = key_targets(spec for _, spec, _ in planned)
@@ -250,9 +256,14 @@ class Planner:
 
     def next_early(self) -> int | None:
         """Return the instant (microseconds) from which on ``early`` has something to give."""
-        return (self._early[0] >> ID_BITS) * MICROS - LEAD if self._early else None
+        moments = [
+            (entries[0] >> ID_BITS) * MICROS - lead
+            for entries, lead in ((self._early, LEAD), (self._others, LEFT))
+            if entries
+        ]
+        return min(moments, default=None)
 
-    def early(self, now: int, limit: int) -> list[FireRow]:
+    def early(self, now: int, limit: int, *, number: int = 0, of: int = 1) -> list[FireRow]:
         """Return rows of fires that are due in a moment, all at the same instant, each once.
 
         Their jobs stay on the heap: what is not recorded early is planned when it is due.
@@ -260,15 +271,25 @@ class Planner:
         Args:
             now: microseconds.
             limit: at most so many.
+            number: of this runner, from 0.
+            of: so many runners share the fires; what is another's is returned half a second
+                before it is due, since it may have died.
         """
         rows: list[FireRow] = []
-        while self._early and len(rows) < limit:
-            due = (self._early[0] >> ID_BITS) * MICROS
-            if due - LEAD > now or (rows and rows[0].scheduled_at != due):
-                break
-            job = self._job_of(heapq.heappop(self._early))
-            if job is not None and job.row is not None and due - NEAREST >= now:
-                rows.append(job.row)
+        for entries, lead in ((self._early, LEAD), (self._others, LEFT)):
+            while entries and len(rows) < limit:
+                entry = entries[0]
+                due = (entry >> ID_BITS) * MICROS
+                if due - lead > now or (rows and rows[0].scheduled_at != due):
+                    break
+                heapq.heappop(entries)
+                job = self._job_of(entry)
+                if job is None or job.row is None or due - NEAREST < now:
+                    continue
+                if due - LEFT > now and job.id % of != number:
+                    heapq.heappush(self._others, entry)
+                else:
+                    rows.append(job.row)
         return rows
 
     def _job_of(self, entry: int) -> PlannedJob | None:

@@ -119,6 +119,10 @@ class Pool:
     def take(self, runs: list[Claimed]) -> None:
         """Execute runs that are this runner's."""
         self.in_hand.update((run.id, run.term) for run in runs)
+        self.begin(runs)
+
+    def begin(self, runs: list[Claimed]) -> None:
+        """Execute runs that are in hand already."""
         self._waiting.extend(runs)
         self._start_workers()
 

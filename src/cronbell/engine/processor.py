@@ -4,8 +4,9 @@ The two hold the interpreter's lock in turn: for each call the client's thread n
 to hand the answer over, and reads nothing until it has it. On two processors each of these turns
 is a wake-up of the other processor and finds its caches cold; on one it is a plain switch. Which
 processor is left to the system: the one the loop is on at that moment, chosen anew every now and
-then. As batch work (``sched(7)``) neither interrupts the other when it is woken, so that each does
-all that it has before the turn changes. What both gave: docs/decisions/0008-engine.md.
+then; of several runners on a machine each has another. As batch work (``sched(7)``) neither
+interrupts the other when it is woken, so that each does all that it has before the turn changes.
+What both gave: docs/decisions/0008-engine.md.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cronbell.clock import Clock
+from cronbell.engine.clocks import ALONE, Place
 
 log = logging.getLogger("cronbell.engine.processor")
 
@@ -43,10 +45,12 @@ class OneProcessor:
 
     Args:
         clock: its monotonic time says how old a choice is.
+        place: which of this machine's runners this is.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, place: Callable[[], Place] = lambda: ALONE) -> None:
         self.clock = clock
+        self.place = place
         self._free: set[int] | None = None  # processors before; None: not held
         self._held: list[int] = []
         self._until = 0.0
@@ -91,7 +95,9 @@ class OneProcessor:
         if len(free) < 2:  # noqa: PLR2004 - one is all there is
             self._able = False
             return
-        here = _processor()
+        number, of = self.place()
+        # Two that begin at the same instant would choose the same as often as not.
+        here = _processor() if of == 1 else sorted(free)[number % len(free)]
         self._free, self._until = free, self.clock.monotonic() + CHOSEN_SECONDS
         for thread in (threading.get_native_id(), *_client_threads()):
             if os.sched_getscheduler(thread) == os.SCHED_OTHER:  # else it has been decided already

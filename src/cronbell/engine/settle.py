@@ -182,6 +182,7 @@ class Settler:
         self.clock = clock
         self.released = released
         self._batch = _Batch()
+        self._first_at: float | None = None  # when the batch's first was taken, monotonic
         self._unsettled = 0  # decisions taken and not committed yet
         self._flusher: asyncio.Task[None] | None = None
         self._no_others = asyncio.Event()
@@ -191,6 +192,8 @@ class Settler:
 
         The last one of what is in hand is committed at once, with those it completes.
         """
+        if self._first_at is None:
+            self._first_at = self.clock.monotonic()
         if isinstance(decision, Finish):
             self._batch.finishes.append(decision)
         else:
@@ -208,9 +211,13 @@ class Settler:
 
     async def _flush(self) -> None:
         try:
-            while len(self._batch):
-                await wait_or(self._no_others, self.clock, GATHER_SECONDS)
-                batch, self._batch = self._batch, _Batch()
+            while self._first_at is not None:
+                # What came while the last batch was committed has waited already.
+                left = GATHER_SECONDS - (self.clock.monotonic() - self._first_at)
+                if left > 0:
+                    await wait_or(self._no_others, self.clock, left)
+                self._no_others.clear()
+                batch, self._batch, self._first_at = self._batch, _Batch(), None
                 await self._commit(batch)
                 for run_id in batch.ids():
                     self.in_hand.pop(run_id, None)

@@ -71,7 +71,7 @@ class Migration(migrations.Migration):
             name='Run',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(max_length=200, unique=True)),
+                ('key', models.CharField(max_length=200)),
                 ('kind', models.CharField(choices=[('schedule', 'schedule'), ('run_now', 'run now'), ('rerun', 'rerun'), ('backfill', 'backfill'), ('call', 'direct call')], max_length=16)),
                 ('status', models.CharField(choices=[('pending', 'pending'), ('running', 'running'), ('success', 'success'), ('partial', 'partial'), ('error', 'error'), ('timed_out', 'timed out'), ('cancelled', 'cancelled'), ('skipped', 'skipped'), ('missed', 'missed'), ('unknown', 'unknown')], max_length=16)),
                 ('reason', models.CharField(blank=True, default='', max_length=32)),
@@ -544,6 +544,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='run',
             constraint=models.UniqueConstraint(condition=models.Q(('kind', 'schedule')), fields=('job', 'scheduled_at'), name='run_one_per_fire'),
+        ),
+        migrations.AddConstraint(
+            model_name='run',
+            constraint=models.UniqueConstraint(fields=('key',), name='run_key'),
         ),
         migrations.AddIndex(
             model_name='item',
