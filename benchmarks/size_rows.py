@@ -160,7 +160,9 @@ def make(rows: int) -> int:
 def _indexes_last() -> Iterator[None]:
     """Have the indexes of runs made at the end: sorted once they take a part of the time."""
     connection, meta = connections[ALIAS], Run._meta
-    partial = [rule for rule in meta.constraints if isinstance(rule, UniqueConstraint)]
+    unique = [rule for rule in meta.constraints if isinstance(rule, UniqueConstraint)]
+    # One of all rows is part of the table on SQLite.
+    partial = [rule for rule in unique if rule.condition is not None]
     with connection.schema_editor() as editor:
         for rule in partial:
             editor.remove_constraint(Run, rule)
