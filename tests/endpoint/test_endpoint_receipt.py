@@ -218,6 +218,29 @@ def test_of_twenty_claims_at_once_exactly_one_runs(store, keys):
     assert sum(isinstance(one, others) for one in claims) == len(keys) - 1
 
 
+@pytest.mark.parametrize("keys", [["k"] * 20, [f"k{n}" for n in range(20)]], ids=["same", "other"])
+def test_of_twenty_claims_at_once_only_the_one_that_runs_asks_for_a_thread(store, keys):
+    free = threading.BoundedSemaphore(1)
+    together = threading.Barrier(len(keys))
+
+    def one(number, key):
+        mine = []  # a call that has its thread may be asked once more
+
+        def reserve():
+            mine[:] = mine or [free.acquire(blocking=False)]
+            return mine[0]
+
+        with store.session():
+            together.wait(10)
+            return store.claim(want(key, owner=f"o{number}", reserve=reserve))
+
+    with ThreadPoolExecutor(len(keys)) as pool:
+        claims = list(pool.map(one, range(len(keys)), keys))
+
+    assert sum(isinstance(one, Hold) for one in claims) == 1
+    assert Full() not in claims
+
+
 def test_of_twenty_takeovers_at_once_exactly_one_wins(store):
     claim(store)
     together = threading.Barrier(20)

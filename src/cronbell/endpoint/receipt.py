@@ -34,7 +34,8 @@ class Want:
         now: aware.
         lease: how long the hold lasts unless renewed.
         reserve: asked for a thread when all else lets the job run, and only then, so that a herd
-            of calls that are not to run keeps none from one that is; may be asked twice.
+            of calls that are not to run keeps none from one that is: a store asks it where no
+            other call can be deciding the same any more. May be asked twice.
         live: owners whose jobs this very process knows to be at work, whatever their lease says
             (a suspended laptop, or a long write transaction, may keep a lease from being renewed).
     """
@@ -144,7 +145,7 @@ class Full:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """It may run.
+    """It may run, if a thread is free (``Want.reserve``).
 
     Attributes:
         own: the receipt to take over or run again; None to make one.
@@ -197,8 +198,6 @@ def decide(want: Want, own: Receipt | None, other: Receipt | None) -> Start | Re
             return Replay(own.http_status or 0, own.answer)
     if other is not None and other.held(want):
         return Overlap()
-    if not want.reserve():
-        return Full()
     return Start(
         own=own,
         abandoned=other,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from cronbell.clock import SYSTEM_CLOCK, Clock, from_micros, to_micros
-from cronbell.endpoint.receipt import Claim, Hold, Receipt, Settlement, Start, Want, decide
+from cronbell.endpoint.receipt import Claim, Full, Hold, Receipt, Settlement, Start, Want, decide
 from cronbell.errors import StorageError
 from cronbell.states import Status
 
@@ -116,7 +116,10 @@ class SqliteReceipts:
             own = _receipt(connection.execute(BY_KEY, lane).fetchone())
             other = _receipt(connection.execute(OTHER, lane).fetchone())
             plan = decide(want, own, other)
-            return _start(connection, want, plan) if isinstance(plan, Start) else plan
+            if not isinstance(plan, Start):
+                return plan
+            # Nobody else is deciding: the transaction holds the file's only write lock.
+            return _start(connection, want, plan) if want.reserve() else Full()
 
     def renew(self, hold: Hold, expires_at: datetime) -> bool:
         """Move the lease's end; False when the hold is no longer ours."""

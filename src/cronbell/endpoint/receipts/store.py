@@ -112,7 +112,15 @@ class DjangoReceipts:
         own = next((row for row in rows if row.key == want.key), None)
         other = next((row for row in rows if row.key != want.key), None)
         plan = core.decide(want, _core(own), _core(other))
-        return self._start(want, plan) if isinstance(plan, core.Start) else plan
+        if not isinstance(plan, core.Start):
+            return plan
+        hold = self._start(want, plan)
+        # Only now: of calls that found no row to lock, one got past the constraints. Asked before,
+        # the losers would hold threads as well, and turn away a call that is to run.
+        if want.reserve():
+            return hold
+        django_transaction.set_rollback(True, using=self._using)
+        return core.Full()
 
     def _start(self, want: core.Want, plan: core.Start) -> core.Hold:
         if dead := plan.abandoned:
