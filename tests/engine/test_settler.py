@@ -1,4 +1,4 @@
-"""Ends are gathered for a moment, but not where no other can come."""
+"""Ends are gathered for a moment, but not where few others can come."""
 
 from __future__ import annotations
 
@@ -56,18 +56,26 @@ async def turns() -> None:
         await SystemClock().wait(0)
 
 
-def test_the_last_of_what_is_in_hand_is_committed_without_waiting_for_others():
+def test_what_has_gathered_waits_for_no_fewer_than_it_is_itself():
     async def go():
-        clock, writer, in_hand = Held(), Committed(), {1: 1, 2: 1, 3: 1}
+        clock, writer, in_hand = Held(), Committed(), dict.fromkeys([1, 2, 3, 4, 5], 1)
         settler = Settler(writer, clock, in_hand, lambda _at: None)
         settler.settle(end(1))
         settler.settle(end(2))
         await turns()
-        assert writer.batches == []  # the third may come any moment
+        assert writer.batches == []  # three more may come any moment
 
         settler.settle(end(3))
         await turns()
         assert writer.batches == [[1, 2, 3]]
+
+        settler.settle(end(4))
+        await turns()
+        assert len(writer.batches) == 1  # the fifth may
+
+        settler.settle(end(5))
+        await turns()
+        assert writer.batches == [[1, 2, 3], [4, 5]]
         assert in_hand == {}
 
     asyncio.run(go())

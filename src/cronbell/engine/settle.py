@@ -185,12 +185,13 @@ class Settler:
         self._first_at: float | None = None  # when the batch's first was taken, monotonic
         self._unsettled = 0  # decisions taken and not committed yet
         self._flusher: asyncio.Task[None] | None = None
-        self._no_others = asyncio.Event()
+        self._few_others = asyncio.Event()
 
     def settle(self, decision: Finish | Release) -> None:
         """Take a decision; it is committed within about ``GATHER_SECONDS``.
 
-        The last one of what is in hand is committed at once, with those it completes.
+        At once where fewer are still to come than have gathered: at the end of a herd the last
+        ones would else wait for one large commit after another.
         """
         if self._first_at is None:
             self._first_at = self.clock.monotonic()
@@ -199,8 +200,8 @@ class Settler:
         else:
             self._batch.releases.append(decision)
         self._unsettled += 1
-        if self._unsettled >= len(self.in_hand):
-            self._no_others.set()
+        if len(self.in_hand) - self._unsettled < len(self._batch):
+            self._few_others.set()
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush())
 
@@ -215,8 +216,8 @@ class Settler:
                 # What came while the last batch was committed has waited already.
                 left = GATHER_SECONDS - (self.clock.monotonic() - self._first_at)
                 if left > 0:
-                    await wait_or(self._no_others, self.clock, left)
-                self._no_others.clear()
+                    await wait_or(self._few_others, self.clock, left)
+                self._few_others.clear()
                 batch, self._batch, self._first_at = self._batch, _Batch(), None
                 await self._commit(batch)
                 for run_id in batch.ids():
