@@ -3,8 +3,9 @@
 Each round times, in processes of their own, the whole engine (plan, record, claim, send, judge,
 record again, every commit durable) and two whole runners that share one store, each between two
 bare loops of the same HTTP client; it prints recorded runs per second as a share of the mean of
-these two's calls per second and checks that each fire was run once. On SQLite and on a PostgreSQL
-of its own that keeps its data safe.
+these two's calls per second and checks that each fire was run once. Beside it stands what one
+runner is of its own calls, made without an engine: these carry headers and limits that the bare
+loop's do not. On SQLite and on a PostgreSQL of its own that keeps its data safe.
 
     python -m benchmarks.herd [--store sqlite|postgresql|both] [--jobs 10000] [--rounds 3]
         [--concurrency 64] [--quick]
@@ -33,8 +34,8 @@ from pathlib import Path
 import uvloop
 from tests.support import machine, postgres, store
 
-from benchmarks.herd_roles import MICROS, READY, bare_loop, engine, look
-from benchmarks.local_target import answering_at_once
+from benchmarks.herd_roles import MICROS, READY, bare_loop, calls_alone, engine, look
+from benchmarks.local_target import Target, answering_at_once
 from cronbell.clock import SYSTEM_CLOCK
 
 FIRST_LIMIT = 0.5  # what the first whole path was asked for; printed beside the limit that counts
@@ -53,7 +54,7 @@ SAFE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 class Scene:
     """What a round's processes share: the target, and how much there is to do."""
 
-    target: str
+    target: Target
     jobs: int
     concurrency: int
     store: str
@@ -65,6 +66,7 @@ class Shares:
     """What was measured, one value a round."""
 
     one: list[float] = field(default_factory=list)
+    of_calls: list[float] = field(default_factory=list)  # one runner, of its own calls; not judged
     two: list[float] = field(default_factory=list)
     p99: list[float] = field(default_factory=list)
 
@@ -96,8 +98,9 @@ def _empty_store(scene: Scene) -> Iterator[tuple[Path, Mapping[str, str]]]:
 
 
 def _command(role: str, scene: Scene, folder: Path, number: int = 0) -> list[str]:
-    command = [sys.executable, "-m", "benchmarks.herd", "--role", role, "--target", scene.target]
-    command += ["--jobs", str(scene.jobs), "--concurrency", str(scene.concurrency)]
+    command = [sys.executable, "-m", "benchmarks.herd", "--role", role]
+    command += ["--target", scene.target.url, "--jobs", str(scene.jobs)]
+    command += ["--concurrency", str(scene.concurrency)]
     return [*command, "--folder", str(folder), "--number", str(number)]
 
 
@@ -109,13 +112,25 @@ def measure_bare(scene: Scene) -> dict[str, float]:
     return found | {"per_second": scene.jobs / found["seconds"]}
 
 
+def measure_calls(scene: Scene) -> float:
+    """Return how many calls a second a process makes that makes a runner's calls only."""
+    with tempfile.TemporaryDirectory(prefix="cronbell-herd-") as folder:
+        command = _command("calls", scene, Path(folder))
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    return scene.jobs / float(json.loads(done.stdout)["seconds"])
+
+
 def _mean(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
     """Return what the bare loop came to around a measurement: a machine's speed wanders."""
     return {name: (before[name] + after[name]) / 2 for name in before}
 
 
 def measure_runners(scene: Scene, runners: int) -> dict[str, float]:
-    """Run so many runners on one empty store; return rate and lateness of all runs together."""
+    """Run so many runners on one empty store; return rate and lateness of all runs together.
+
+    Ends the benchmark unless each fire was called once, by the target's own count and by the log.
+    """
+    before = scene.target.calls()
     with _empty_store(scene) as (folder, environment):
         started = [
             subprocess.Popen(
@@ -133,10 +148,17 @@ def measure_runners(scene: Scene, runners: int) -> dict[str, float]:
             for process in started:
                 process.kill()
                 process.communicate()
+        judge_calls(scene.jobs, scene.target.calls() - before)
         command = _command("look", scene, folder)
         done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
         found: dict[str, float] = json.loads(done.stdout)
         return found | {"per_second": scene.jobs / recorded, "seconds": recorded}
+
+
+def judge_calls(jobs: int, called: int) -> None:
+    """End the benchmark unless the target was called once for each job."""
+    if called != jobs:
+        sys.exit(f"{jobs} jobs were due; the target was called {called} times")
 
 
 def _due_at_once(runners: list[subprocess.Popen[str]]) -> float:
@@ -164,26 +186,33 @@ def compare(scene: Scene, rounds: int) -> Shares:
         f"concurrency {scene.concurrency}, Python {platform.python_version()}, {version}, "
         f"{datetime.now(UTC):%Y-%m-%d}"  # noqa: TID251 - the date of the measurement
     )
-    print("round   bare/s    one/s  share    two/s  share   p50 ms  p99 ms   bare p99  p99 ratio")
+    print(
+        "round   bare/s  calls/s    one/s  share  of calls    two/s  share"
+        "   p50 ms  p99 ms   bare p99  p99 ratio"
+    )
     shares = Shares()
     after = measure_bare(scene)
     for number in range(rounds):
         before, one, between = after, measure_runners(scene, 1), measure_bare(scene)
+        calls = measure_calls(scene)
         two, after = measure_runners(scene, 2), measure_bare(scene)
         bare, later = _mean(before, between), _mean(between, after)
         shares.one.append(one["per_second"] / bare["per_second"])
+        shares.of_calls.append(one["per_second"] / calls)
         shares.two.append(two["per_second"] / later["per_second"])
         shares.p99.append(one["p99_ms"] / max(bare["p99_ms"], 0.001))
         print(
-            f"{number + 1:>5} {bare['per_second']:>8,.0f} {one['per_second']:>8,.0f} "
-            f"{shares.one[-1]:>6.2f} {two['per_second']:>8,.0f} {shares.two[-1]:>6.2f} "
+            f"{number + 1:>5} {bare['per_second']:>8,.0f} {calls:>8,.0f} "
+            f"{one['per_second']:>8,.0f} {shares.one[-1]:>6.2f} {shares.of_calls[-1]:>9.2f} "
+            f"{two['per_second']:>8,.0f} {shares.two[-1]:>6.2f} "
             f"{one['p50_ms']:>8.0f} {one['p99_ms']:>7.0f} {bare['p99_ms']:>10.0f} "
             f"{shares.p99[-1]:>10.2f}",
             flush=True,
         )
     print(
         f"medians: one runner {statistics.median(shares.one):.2f} of the bare loop "
-        f"(first promise {FIRST_LIMIT}, at least {LIMITS[scene.store]}), p99 lateness "
+        f"(first promise {FIRST_LIMIT}, at least {LIMITS[scene.store]}) and "
+        f"{statistics.median(shares.of_calls):.2f} of its calls alone, p99 lateness "
         f"{statistics.median(shares.p99):.2f} times the bare loop's (at most {P99_LIMIT}), two "
         f"runners {statistics.median(shares.two):.2f} (at least {TWO_LIMIT}); "
         f"all {scene.jobs:,} recorded once in every round"
@@ -211,7 +240,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--role", choices=["bare", "engine", "look"])
+    parser.add_argument("--role", choices=["bare", "calls", "engine", "look"])
     parser.add_argument("--target", default="")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--number", type=int, default=0)
@@ -219,6 +248,7 @@ def main() -> int:
     if given.role is not None:
         roles = {
             "bare": lambda: bare_loop(given.target, given.jobs, given.concurrency),
+            "calls": lambda: calls_alone(given.target, given.jobs, given.concurrency, given.folder),
             "engine": lambda: engine(
                 given.target, given.jobs, given.concurrency, given.folder, given.number
             ),

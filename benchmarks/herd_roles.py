@@ -1,4 +1,4 @@
-"""What the herd's processes do: the bare loop, a runner, and the look at what was recorded."""
+"""What the herd's processes do: two loops of calls, a runner, the look at what was recorded."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections import deque
+from http import HTTPStatus
 from pathlib import Path
 
 from pyreqwest.client import ClientBuilder
@@ -54,6 +55,41 @@ async def bare_loop(target: str, jobs: int, concurrency: int) -> dict[str, float
         "p50_ms": percentile(lateness, 0.50),
         "p99_ms": percentile(lateness, 0.99),
     }
+
+
+async def calls_alone(target: str, jobs: int, concurrency: int, folder: Path) -> dict[str, float]:
+    """Make the calls that a runner makes, put together before as it does, and nothing else.
+
+    What a call of ours costs more than one of the bare loop: seven headers, a limit of time, an
+    answer that is read up to a limit.
+    """
+    from cronbell.config.loader import load
+    from cronbell.dispatch import AttemptCall, PyreqwestTransport, Response, build_request
+    from cronbell.dispatch.egress import Reach
+
+    config = load(_vercel_json(folder, jobs, 0), None, target=target)
+    transport = PyreqwestTransport()
+    waiting = deque(
+        transport.ahead(
+            build_request(spec, AttemptCall(spec.name, from_micros(DUE), 1), secret=SECRET),
+            timeout=spec.timeout,
+            reach=Reach.DIRECT,
+        )
+        for spec in config.jobs
+    )
+
+    async def work() -> None:
+        while waiting:
+            send = waiting.popleft()
+            answer = None if send is None else await send()
+            if not isinstance(answer, Response) or answer.status != HTTPStatus.OK:
+                sys.exit(f"a call came to {answer}")
+
+    begun = SYSTEM_CLOCK.micros()
+    await asyncio.gather(*(work() for _ in range(concurrency)))
+    seconds = (SYSTEM_CLOCK.micros() - begun) / MICROS
+    await transport.close()
+    return {"seconds": seconds}
 
 
 class Ended:
@@ -137,8 +173,7 @@ async def look(jobs: int) -> dict[str, float]:
 def _look(jobs: int) -> dict[str, float]:
     from cronbell.runlog.models import Run
 
-    # A second term would mean that it was claimed, and perhaps sent, a second time.
-    once = Run.objects.filter(status="success", scheduled_at=DUE, lease_term=1, attempt=1)
+    once = Run.objects.filter(status="success", scheduled_at=DUE, attempt=1)
     lateness = [(to_micros(started) - DUE) / 1000 for (started,) in once.values_list("started_at")]
     called = once.values("job").distinct().count()
     rows = Run.objects.count()

@@ -1,4 +1,7 @@
-"""Local targets: an nginx that answers every call at once, and one that takes its time."""
+"""Local targets: an nginx that answers every call at once, and one that takes its time.
+
+Both count what they are called, so that a benchmark need not believe the run log.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,18 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from urllib.request import urlopen
 
 from cronbell.clock import SYSTEM_CLOCK
 
 ANSWER = '{"success":true,"message":"done"}'
 READY_SECONDS = 10
+STATUS = "/requests-so-far"
 CONFIGURATION = """
 daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
 events {{ worker_connections 4096; }}
@@ -27,9 +34,23 @@ http {{
   server {{
     listen 127.0.0.1:{port} backlog=4096; default_type application/json;
     location / {{ return 200 '{answer}'; }}
+    location = {status} {{ stub_status; }}
   }}
 }}
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server that is called.
+
+    Attributes:
+        url: its base.
+        calls: says how many calls it has had.
+    """
+
+    url: str
+    calls: Callable[[], int]
 
 
 def free_port() -> int:
@@ -48,15 +69,26 @@ def find_nginx() -> str:
 
 
 @contextmanager
-def answering_at_once(folder: Path) -> Iterator[str]:
-    """Run nginx on loopback; give its base URL; end it by its process."""
+def answering_at_once(folder: Path) -> Iterator[Target]:
+    """Run nginx on loopback; end it by its process."""
     port = free_port()
     file = folder / "nginx.conf"
-    file.write_text(CONFIGURATION.format(folder=folder, port=port, answer=ANSWER))
+    file.write_text(
+        CONFIGURATION.format(folder=folder, port=port, answer=ANSWER, status=STATUS), "ascii"
+    )
+    url = f"http://127.0.0.1:{port}"
+    looks = count(1)
+
+    def calls() -> int:
+        with urlopen(f"{url}{STATUS}", timeout=READY_SECONDS) as answer:  # noqa: S310 - ours
+            words = answer.read().decode().split()
+        # Three numbers follow: connections accepted, connections handled, requests.
+        return int(words[words.index("requests") + 3]) - next(looks)
+
     process = subprocess.Popen([find_nginx(), "-c", str(file), "-p", str(folder)])
     try:
         _wait_until_up(port)
-        yield f"http://127.0.0.1:{port}"
+        yield Target(url, calls)
     finally:
         process.terminate()
         process.wait(10)
@@ -73,8 +105,8 @@ def _wait_until_up(port: int) -> None:
 
 
 @contextmanager
-def answering_after(seconds: float) -> Iterator[str]:
-    """Answer every call so much later, however many there are at once; give the base URL.
+def answering_after(seconds: float) -> Iterator[Target]:
+    """Answer every call so much later, however many there are at once.
 
     It runs on a thread of its own in a process that does nothing else, so that what it takes is
     not taken from whoever is measured.
@@ -82,10 +114,11 @@ def answering_after(seconds: float) -> Iterator[str]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="slow-target", daemon=True)
     thread.start()
-    listening = asyncio.run_coroutine_threadsafe(_listen(seconds), loop)
+    called: list[None] = []
+    listening = asyncio.run_coroutine_threadsafe(_listen(seconds, called), loop)
     server = listening.result(READY_SECONDS)
     try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield Target(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", called.__len__)
     finally:
         asyncio.run_coroutine_threadsafe(_end(server), loop).result(READY_SECONDS)
         loop.call_soon_threadsafe(loop.stop)
@@ -93,7 +126,7 @@ def answering_after(seconds: float) -> Iterator[str]:
         loop.close()
 
 
-async def _listen(seconds: float) -> asyncio.Server:
+async def _listen(seconds: float, called: list[None]) -> asyncio.Server:
     body = ANSWER.encode()
     head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     answer = f"{head}\r\n".encode() + body
@@ -102,6 +135,7 @@ async def _listen(seconds: float) -> asyncio.Server:
         try:
             with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
                 while await reader.readuntil(b"\r\n\r\n"):
+                    called.append(None)
                     await SYSTEM_CLOCK.wait(seconds)
                     writer.write(answer)
         finally:  # also when it is cancelled: the loop ends with no connection left open

@@ -97,7 +97,7 @@ def main() -> int:
         answering_at_once(Path(nginx)) as target,
         tempfile.TemporaryDirectory(prefix="cronbell-trickle-") as folder,
     ):
-        with running_engine(Path(folder), target=target, toml=toml(arguments.jobs)) as engine:
+        with running_engine(Path(folder), target=target.url, toml=toml(arguments.jobs)) as engine:
             core, since, until = measure(engine, arguments.jobs, arguments.minutes * 60)
         # The engine has ended in order: whatever it had begun is recorded.
         late = lateness(engine, since, until)

@@ -7,10 +7,11 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from benchmarks.engine_process import NotReadyError, running_engine
-from benchmarks.local_target import answering_after
+from benchmarks.local_target import answering_after, answering_at_once
 
 from benchmarks import herd, herd_roles, idle, slow_target, trickle
 from cronbell.clock import SYSTEM_CLOCK, from_micros
@@ -58,10 +59,11 @@ def test_the_idle_engine_runs_small():
 
 
 def test_the_slow_target_runs_small():
-    answer = small("slow_target", "--jobs", "6", "--seconds", "0.2", "--concurrency", "3")
+    # Long enough for runs without a worker to be given back, and claimed a second time.
+    answer = small("slow_target", "--jobs", "9", "--seconds", "0.7", "--concurrency", "3")
     assert answer.returncode in {0, 1}, answer.stdout + answer.stderr
-    assert "ideal 0.40 s" in answer.stdout
-    assert "all 6 recorded once" in answer.stdout
+    assert "ideal 2.10 s" in answer.stdout
+    assert "all 9 recorded once" in answer.stdout, answer.stderr
 
 
 def test_a_share_below_the_promise_is_seen():
@@ -77,6 +79,22 @@ def test_the_runners_add_up_what_they_have_ended(tmp_path):
     assert one.tell(3) == 3
     assert two.tell(400) == 403
     assert one.tell(600) == 1000
+
+
+def test_a_target_counts_its_calls(tmp_path, nginx):
+    with answering_at_once(tmp_path) as target:
+        assert target.calls() == 0
+        for path in ("/api/cron/a", "/api/cron/b"):
+            with urlopen(target.url + path, timeout=10) as answer:
+                assert answer.status == 200
+        assert target.calls() == 2
+
+
+@pytest.mark.parametrize("called", [0, 1, 3])
+def test_sabotage_a_call_too_many_or_too_few_ends_the_herd(called):
+    with pytest.raises(SystemExit, match=f"2 jobs were due; the target was called {called} times"):
+        herd.judge_calls(2, called)
+    herd.judge_calls(2, 2)
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "runlog"])
@@ -96,7 +114,7 @@ def test_sabotage_a_fire_that_was_run_twice_or_not_at_all_ends_the_herd():
     assert herd_roles._look(1) == {"p50_ms": 0.0, "p99_ms": 0.0}
     with pytest.raises(SystemExit, match="2 jobs were due; 1 runs"):
         herd_roles._look(2)
-    Run.objects.filter(pk=run.pk).update(lease_term=2)
+    Run.objects.filter(pk=run.pk).update(attempt=2)
     with pytest.raises(SystemExit, match="1 jobs were due; 0 runs"):
         herd_roles._look(1)
 
@@ -128,13 +146,14 @@ def test_the_slow_targets_ideal_and_the_target_itself():
     assert slow_target.ideal(501, 2.0, 100) == 12.0
     with answering_after(0.1) as target:
         begun = SYSTEM_CLOCK.monotonic()
-        host, port = target.removeprefix("http://").split(":")
+        host, port = target.url.removeprefix("http://").split(":")
         import http.client
 
         connection = http.client.HTTPConnection(host, int(port), timeout=10)
         connection.request("GET", "/")
         assert connection.getresponse().status == 200
         connection.close()
+        assert target.calls() == 1
     assert SYSTEM_CLOCK.monotonic() - begun >= 0.1
 
 
