@@ -1,8 +1,7 @@
 """``make docs``: write ``docs/reference`` from the code, so that it can't say what is not so.
 
-Each page is a function in ``PAGES`` that returns Markdown. A setting, an option or a header that
-the code has and nobody describes stops the writing: the remedy is named. ``--check`` writes
-nothing and ends with 1 where a page is not as the code has it.
+Each page is a function in ``PAGES`` that returns Markdown. What the code has and nobody describes
+stops the writing. ``--check`` writes nothing and ends with 1 where a page is not what it would be.
 """
 
 from __future__ import annotations
@@ -48,18 +47,6 @@ KEYS = {
     "newest": "So many of each job's newest runs are kept however old they are.",
     "from": "When it begins: a time of day, or a date, a local time or an instant.",
     "to": "When it ends, likewise, not part of it; a date is part of it as a whole.",
-}
-HEADERS = {
-    "User-Agent": "What Vercel sends; some endpoints look for it.",
-    "x-vercel-cron-schedule": "The expression, as Vercel sends it. Without a key an endpoint "
-    "written with the library takes it for that schedule's latest fire.",
-    "Authorization": "`CRON_SECRET`; missing only where none is set.",
-    "Content-Length": "With a method that has a body: there is none.",
-    "Idempotency-Key": "The run's key, the same for every attempt. The library works once for it.",
-    "X-Cronbell-Run-Id": "The same; that it is there says that a runner calls.",
-    "X-Cronbell-Scheduled-At": "When the run was due.",
-    "X-Cronbell-Attempt": "1 for the first attempt. After a failure a higher one runs again.",
-    "X-Cronbell-Dry-Run": "`true`: say what would be done, do nothing. Without a dry run: 400.",
 }
 
 
@@ -292,6 +279,18 @@ def _word_lists() -> Iterator[str]:
         yield f"`{key}`:\n\n{table(('word', 'meaning'), rows)}"
 
 
+def environment() -> str:
+    """Every variable of the environment that Cronbell or the ideas service reads."""
+    from cronbell.config.variables import VARIABLES  # noqa: PLC0415
+    from ideasgpt.variables import VARIABLES as SERVICE  # noqa: PLC0415
+
+    text = "One that begins with `CRONBELL_` and is not listed is warned of.\n"
+    for title, some in (("\n", VARIABLES), ("\n## The ideas service\n\n", SERVICE)):
+        rows = [(f"`{name}`", what) for name, what in some.items()]
+        text += title + table(("variable", "what it is"), rows)
+    return _page("Variables of the environment", text)
+
+
 def errors() -> str:
     """Statuses, reasons, error codes: what the log, `--json` and the API's answers name."""
     from django.utils import translation  # noqa: PLC0415
@@ -352,7 +351,7 @@ def metrics() -> str:
 
 def headers() -> str:
     """HTTP headers: what a runner sends, what an endpoint answers, what every page carries."""
-    from cronbell.dispatch.request import AttemptCall, build_request  # noqa: PLC0415
+    from cronbell.dispatch.request import MEANINGS, AttemptCall, build_request  # noqa: PLC0415
     from cronbell.domain import JobSpec, fire_key  # noqa: PLC0415
     from cronbell.server.middleware import HEADERS as ALWAYS  # noqa: PLC0415
 
@@ -369,7 +368,7 @@ def headers() -> str:
     )
     sent = build_request(spec, call, secret="$CRON_SECRET").headers  # noqa: S106 - its name, not its value
     rows = [
-        (f"`{name}`", f"`{value}`", _described(HEADERS.get(name), name)) for name, value in sent
+        (f"`{name}`", f"`{value}`", _described(MEANINGS.get(name), name)) for name, value in sent
     ]
     answers = [
         (
@@ -491,6 +490,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "README": index,
     "commands": commands,
     "settings": settings,
+    "environment": environment,
     "errors": errors,
     "metrics": metrics,
     "headers": headers,

@@ -40,6 +40,16 @@ def test_a_good_file_is_fine_and_its_jobs_are_listed(run, tmp_path):
     assert job["next_fire"].endswith("T03:00:00Z")
 
 
+def test_a_variable_that_does_nothing_is_warned_of(run, tmp_path, monkeypatch):
+    (tmp_path / "vercel.json").write_text(GOOD)
+    monkeypatch.setenv("CRONBELL_ORIGIN", "https://cron.example.com")
+    result = run("--json")
+    assert result.exit_code == 0
+    (warning,) = json.loads(result.stdout)["warnings"]
+    assert (warning["file"], warning["key"]) == ("the environment", "CRONBELL_ORIGIN")
+    assert warning["hint"] == "did you mean `CRONBELL_ORIGINS`?"
+
+
 def test_a_bad_file_exits_1_with_file_key_message_and_hint(run, tmp_path):
     (tmp_path / "vercel.json").write_text(BAD)
     result = run("--json")

@@ -125,8 +125,18 @@ def test_doctor_names_what_ails_and_the_remedy(command):
     assert not by_name["runner"]["ok"]
     assert "cronbell up" in by_name["runner"]["remedy"]
     assert by_name["tzdata"]["detail"].startswith("202")
+    assert by_name["environment"]["ok"]
     code, output = command("doctor")
     assert "FAIL runner" in output
+
+
+def test_doctor_names_a_variable_that_does_nothing(process, prepared_with_jobs):
+    misspelled = {"CRONBELL_METRIC_TOKEN": "not-to-be-shown-anywhere"}
+    one = process(CRONBELL, "doctor", env={**prepared_with_jobs, **misspelled})
+    assert one.wait(60) == 1
+    assert "FAIL environment: nothing reads the variable CRONBELL_METRIC_TOKEN" in one.output()
+    assert "did you mean `CRONBELL_METRICS_TOKEN`?" in one.output()
+    assert "not-to-be-shown" not in one.output()
 
 
 def test_a_folder_without_a_run_log_is_not_given_one(process, tmp_path, store_url):

@@ -37,6 +37,14 @@ def test_every_command_named_exists(path: Path):
     assert not unknown
 
 
+@pytest.mark.parametrize("name", READMES)
+def test_a_readme_lists_every_command(name: str):
+    from cronbell.cli.commands import COMMANDS
+
+    listed = {words[1] for words in documents.commands(text(name))}
+    assert COMMANDS.keys() - listed == set()
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=source.name)
 def test_every_make_target_named_exists(path: Path):
     known = set(re.findall(r"^([a-z]+):", text("Makefile"), re.MULTILINE))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cronbell.errors import SecretError, StartError
-from cronbell.server.environment import data_dir, databases, flag, hosts
+from cronbell.server.environment import data_dir, databases, flag, hosts, language, origins
 from cronbell.server.secrets import secret_from_file
 
 
@@ -75,3 +75,47 @@ def test_vercel_names_its_hosts_and_keeps_no_files(monkeypatch, tmp_path):
     with pytest.raises(SecretError, match="A_SECRET is not set"):
         secret_from_file(tmp_path / "secret", variable="A_SECRET")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", []),
+        (" , ", []),
+        (
+            "https://cron.example.com, http://[::1]:8000/ ,https://*.example.com",
+            ["https://cron.example.com", "http://[::1]:8000", "https://*.example.com"],
+        ),
+    ],
+)
+def test_origins_are_read_with_blanks_and_a_slash_at_their_ends(monkeypatch, text, found):
+    monkeypatch.setenv("CRONBELL_ORIGINS", text)
+    assert origins() == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["cron.example.com", "https://", "https://a/path", "ftp://a", "https://a b", "https://é"],
+)
+def test_what_is_no_origin_is_refused(monkeypatch, text):
+    monkeypatch.setenv("CRONBELL_ORIGINS", f"https://good.example,{text}")
+    with pytest.raises(StartError, match="CRONBELL_ORIGINS names"):
+        origins()
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("", "en"), (" ", "en"), ("ko", "ko"), ("KO", "ko"), ("ko-KR", "ko"), ("ko_KR.UTF-8", "ko"),
+     ("en-us", "en")],
+)  # fmt: skip
+def test_the_language_may_have_a_country(monkeypatch, text, found):
+    monkeypatch.setenv("LANGUAGE_CODE", text)
+    assert language() == found
+
+
+@pytest.mark.parametrize("text", ["de", "english", "k", "-", "한국어"])
+def test_another_language_is_refused_with_those_there_are(monkeypatch, text):
+    monkeypatch.setenv("LANGUAGE_CODE", text)
+    with pytest.raises(StartError, match="LANGUAGE_CODE is") as error:
+        language()
+    assert error.value.hint == "set LANGUAGE_CODE to en or ko"

@@ -16,6 +16,7 @@ from cronbell.clock import SYSTEM_CLOCK, from_micros, iso, to_micros
 from cronbell.config.advice import PLANS
 from cronbell.config.loader import check_files
 from cronbell.config.secrets import secret_faults
+from cronbell.config.variables import variable_faults
 from cronbell.domain import Fault, JobSpec
 from cronbell.schedule import schedule_of
 from cronbell.schedule.blackout import window_data
@@ -47,7 +48,7 @@ def check(
     vercel_json, cronbell_toml = config_files(file)
     errors, warnings, jobs = check_files(vercel_json, cronbell_toml, plan=plan)
     if jobs:
-        warnings += secret_faults(os.environ)
+        warnings += secret_faults(os.environ) + variable_faults(os.environ)
     now = to_micros(SYSTEM_CLOCK.now()) // _MICROS
     if as_json:
         print_json(

@@ -28,7 +28,7 @@ def doctor(
     json: JsonOption = False,
     data: DataOption = None,
 ) -> None:
-    """Look at configuration, data, secret, databases, runner and target; exit 1 if any ails."""
+    """Look at configuration, data, databases, runner, alerts and target; exit 1 if any ails."""
     from cronbell.server import diagnosis
 
     directory = point_at_data(data)
@@ -38,7 +38,8 @@ def doctor(
         findings.append(diagnosis.configuration(vercel_json, toml, target))
     except StartError as error:
         findings.append(_trouble("configuration", error))
-    findings += [diagnosis.data_directory(directory), diagnosis.secret(directory)]
+    findings += [diagnosis.environment(), diagnosis.data_directory(directory)]
+    findings.append(diagnosis.secret(directory))
     try:
         open_run_log(data)
     except CronbellError as error:

@@ -14,6 +14,7 @@ import typer
 from cronbell.cli.setting_up import DataOption, point_at_data
 from cronbell.clock import SYSTEM_CLOCK
 from cronbell.config.loader import Config, load
+from cronbell.config.variables import variable_faults
 from cronbell.domain import Fault
 from cronbell.errors import StartError
 
@@ -64,7 +65,7 @@ def up(
         os.environ.setdefault("CRONBELL_OWN_URL", own)
     children: list[Child] = []
     lines: list[str] = []
-    warnings: Sequence[Fault] = ()
+    warnings: Sequence[Fault] = variable_faults(os.environ)
     if only is not Part.RUNNER:
         children.append(Child(WEB, web_command(host, port)))
         lines += _addresses(host, port)
@@ -73,7 +74,7 @@ def up(
         _require_target(loaded)
         children.append(Child("runner", _engine(config, loaded.target, grace)))
         lines.append(_target_line(loaded))
-        warnings = loaded.warnings
+        warnings = [*loaded.warnings, *warnings]
     _announce([*lines, f"  CRON_SECRET   from {secret_source}"], password, warnings)
     raise typer.Exit(Supervisor(children, SYSTEM_CLOCK, grace_seconds=grace).run(host, port))
 
@@ -146,7 +147,8 @@ def _announce(lines: list[str], password: str | None, warnings: Sequence[Fault])
     shown = ["", *lines, *sign_in_lines(password), "", "  Ctrl-C stops; running calls may end.", ""]
     sys.stdout.write("\n".join(shown) + "\n")
     for warning in warnings:
-        sys.stdout.write(f"  warning: {warning.file} {warning.key}: {warning.message}\n")
+        hint = f" ({warning.hint})" if warning.hint else ""
+        sys.stdout.write(f"  warning: {warning.file} {warning.key}: {warning.message}{hint}\n")
     sys.stdout.flush()
 
 

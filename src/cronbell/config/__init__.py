@@ -4,6 +4,7 @@
     toml.py          cronbell.toml ─► settings
     names.py         path and schedule ─► job name
     loader.py        both ─► Config, or every fault of both
+    variables.py     environment ─► a warning for each of our variables that does nothing
 
 No Django and no clock; reading the two files is the only I/O.
 """

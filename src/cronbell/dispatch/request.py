@@ -28,6 +28,20 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 MAX_PORT = 65_535
 MAX_URL = 8_192  # characters; servers commonly refuse longer request lines
 
+# What each header of a call means; docs/reference/headers.md is written from here.
+MEANINGS = {
+    "User-Agent": "What Vercel sends; some endpoints look for it.",
+    "x-vercel-cron-schedule": "The expression, as Vercel sends it. Without a key an endpoint "
+    "written with the library takes it for that schedule's latest fire.",
+    "Authorization": "`CRON_SECRET`; missing only where none is set.",
+    "Content-Length": "With a method that has a body: there is none.",
+    "Idempotency-Key": "The run's key, the same for every attempt. The library works once for it.",
+    "X-Cronbell-Run-Id": "The same; that it is there says that a runner calls.",
+    "X-Cronbell-Scheduled-At": "When the run was due.",
+    "X-Cronbell-Attempt": "1 for the first attempt. After a failure a higher one runs again.",
+    "X-Cronbell-Dry-Run": "`true`: say what would be done, do nothing. Without a dry run: 400.",
+}
+
 # Everything up to the path, the path with its query, and the fragment, which is never sent.
 _URL = re.compile(r"(https?)://([^/?#]*)([^#]*)", re.IGNORECASE)
 _AUTHORITY = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*)(?::([0-9]{1,5}))?")

@@ -17,6 +17,7 @@ from cronbell import __version__
 from cronbell.clock import Clock, from_micros, iso
 from cronbell.config.loader import check_files
 from cronbell.config.secrets import check_secret
+from cronbell.config.variables import variable_faults
 from cronbell.errors import CronbellError
 from cronbell.schedule.zones import tzdata_version
 
@@ -65,6 +66,17 @@ def configuration(vercel_json: Path | None, toml: Path | None, target: str | Non
         )
     warned = f", {len(warnings)} warnings" if warnings else ""
     return Finding("configuration", ok=True, detail=f"{len(jobs)} jobs{warned}")
+
+
+def environment() -> Finding:
+    """See that each variable that looks like one of Cronbell's is one."""
+    faults = variable_faults(os.environ)
+    return Finding(
+        "environment",
+        ok=not faults,
+        detail="; ".join(fault.message for fault in faults) or "no variable without effect",
+        remedy="; ".join(f"{fault.key}: {fault.hint}" for fault in faults),
+    )
 
 
 def data_directory(directory: Path) -> Finding:

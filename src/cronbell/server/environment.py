@@ -6,6 +6,7 @@ Nothing here imports Django, so that settings, supervisor and command line read 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -20,6 +21,9 @@ DEFAULT_DATA = ".cronbell"
 POSTGRES_SCHEMES = frozenset({"postgres", "postgresql"})
 # A health check and a job that calls its own service ask under these, whatever the public name.
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+LANGUAGES = ("en", "ko")
+# Scheme, host and port, as a browser's Origin has them; Django takes a star for any subdomain.
+ORIGIN = re.compile(r"https?://(\*\.)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?")
 # Vercel's cron calls the production address; a person may open any of them.
 VERCEL_HOSTS = ("VERCEL_PROJECT_PRODUCTION_URL", "VERCEL_BRANCH_URL", "VERCEL_URL")
 
@@ -34,6 +38,37 @@ def hosts() -> list[str]:
     named = [one.strip() for one in os.environ.get("CRONBELL_HOSTS", "").split(",")]
     given = [os.environ.get(variable, "") for variable in VERCEL_HOSTS if on_vercel()]
     return [one for one in dict.fromkeys([*named, *given, *LOOPBACK]) if one]
+
+
+def origins() -> list[str]:
+    """Return the origins whose forms are taken besides this service's own: ``CRONBELL_ORIGINS``.
+
+    Raises:
+        StartError: one of them is no origin; a form from it would be refused without a word why.
+    """
+    found = [one.strip().rstrip("/") for one in os.environ.get("CRONBELL_ORIGINS", "").split(",")]
+    for one in filter(None, found):
+        if not ORIGIN.fullmatch(one):
+            raise StartError(
+                f"CRONBELL_ORIGINS names {one!r}, which is no origin",
+                hint="write CRONBELL_ORIGINS=https://cron.example.com, several with commas",
+            )
+    return [one for one in found if one]
+
+
+def language() -> str:
+    """Return ``en`` or ``ko``: ``LANGUAGE_CODE``, also with a country, as in ``ko-KR``.
+
+    Raises:
+        StartError: it is another language.
+    """
+    given = os.environ.get("LANGUAGE_CODE", "").strip() or LANGUAGES[0]
+    found = re.split(r"[-_.]", given.lower(), maxsplit=1)[0]
+    if found not in LANGUAGES:
+        raise StartError(
+            f"LANGUAGE_CODE is {given!r}", hint=f"set LANGUAGE_CODE to {' or '.join(LANGUAGES)}"
+        )
+    return found
 
 
 def data_dir() -> Path:

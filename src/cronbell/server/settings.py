@@ -18,8 +18,10 @@ from cronbell.server.environment import (
     databases,
     flag,
     hosts,
+    language,
     networks,
     on_vercel,
+    origins,
     token,
 )
 from cronbell.server.secrets import secret_from_file
@@ -37,9 +39,7 @@ SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY") or secret_from_file(
     CRONBELL_DATA_DIR / "django-secret-key", variable="DJANGO_SECRET_KEY"
 )
 ALLOWED_HOSTS = hosts()
-CSRF_TRUSTED_ORIGINS = [
-    origin for origin in os.environ.get("CRONBELL_ORIGINS", "").split(",") if origin
-]
+CSRF_TRUSTED_ORIGINS = origins()
 
 # Whose X-Forwarded-For is believed: the servers in front of this one.
 CRONBELL_PROXIES = networks("CRONBELL_PROXIES")
@@ -123,7 +123,7 @@ if BEHIND_HTTPS:
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
-LANGUAGE_CODE = os.environ.get("LANGUAGE_CODE") or "en"
+LANGUAGE_CODE = language()
 LANGUAGES = [("en", _("English")), ("ko", _("Korean"))]
 LOCALE_PATHS = [PACKAGE / "locale"]
 USE_TZ = True
