@@ -191,6 +191,31 @@ def trace_id_of(key: str) -> int:
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:16]) or 1
 
 
+def wanted(env: Mapping[str, str]) -> bool:
+    """Say whether the environment asks for traces.
+
+    Args:
+        env: the environment.
+
+    Raises:
+        StartError: the extra is not installed, or the variable is neither 1 nor 0.
+    """
+    given = env.get(VARIABLE, "").strip().lower()
+    if given in OFF:
+        return False
+    if given not in ON:
+        raise StartError(f"{VARIABLE} is {given!r}", hint=f"set {VARIABLE} to 1 or 0")
+    try:
+        import opentelemetry.exporter.otlp.proto.http.trace_exporter  # noqa: PLC0415
+        import opentelemetry.sdk  # noqa: F401, PLC0415
+    except ImportError as error:
+        raise StartError(
+            f"{VARIABLE} is set, and OpenTelemetry is not installed",
+            hint="pip install 'cronbell[otel]', or unset it",
+        ) from error
+    return True
+
+
 def configured(env: Mapping[str, str], service: str) -> Tracing | None:
     """Return the tracing that the environment asks for; None where it asks for none.
 
@@ -199,24 +224,16 @@ def configured(env: Mapping[str, str], service: str) -> Tracing | None:
         service: the process's name where ``OTEL_SERVICE_NAME`` gives none.
 
     Raises:
-        StartError: the extra is not installed, or the variable is neither 1 nor 0.
+        StartError: as ``wanted``.
     """
-    wanted = env.get(VARIABLE, "").strip().lower()
-    if wanted in OFF:
+    if not wanted(env):
         return None
-    if wanted not in ON:
-        raise StartError(f"{VARIABLE} is {wanted!r}", hint=f"set {VARIABLE} to 1 or 0")
-    try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
-            OTLPSpanExporter,
-        )
-        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
-    except ImportError as error:
-        raise StartError(
-            f"{VARIABLE} is set, and OpenTelemetry is not installed",
-            hint="pip install 'cronbell[otel]', or unset it",
-        ) from error
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
+        OTLPSpanExporter,
+    )
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+
     name = env.get("OTEL_SERVICE_NAME") or service
     resource = Resource.create({"service.name": name, "service.version": __version__})
     provider = provider_with(resource=resource)

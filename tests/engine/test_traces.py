@@ -196,7 +196,7 @@ print(sorted(name for name in sys.modules if name.startswith("opentelemetry")))
     env = {
         "PYTHONPATH": ":".join(sys.path),
         "DJANGO_SETTINGS_MODULE": "cronbell.server.settings",
-        "DJANGO_SECRET_KEY": "x",
+        "DJANGO_SECRET_KEY": "only-for-this-test",
     }
     setup = "import django; django.setup()\n"
     done = subprocess.run(

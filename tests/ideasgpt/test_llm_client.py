@@ -17,6 +17,7 @@ from ideasgpt.llm.provider import (
     DEFAULT_BASE_URL,
     DEFAULT_MODEL,
     ProviderError,
+    check_settings,
     provider_from_environment,
     read_setting,
 )
@@ -275,6 +276,15 @@ def test_a_variable_that_is_missing_or_senseless_is_named(environment, clock, va
         provider_from_environment(clock)
     assert raised.value.hint
     assert KEY not in str(raised.value)
+    if "".join(variables.values()).strip():
+        with pytest.raises(ProviderError, match=named):
+            check_settings()
+
+
+@pytest.mark.parametrize("variables", [{}, {"OPENAI_API_KEY": " "}, {"IDEASGPT_LLM": "Offline"}])
+def test_a_start_needs_no_variable(environment, variables):
+    environment(**variables)
+    check_settings()
 
 
 def test_the_defaults_are_openai_s_own(environment, clock):

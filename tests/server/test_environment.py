@@ -119,3 +119,18 @@ def test_another_language_is_refused_with_those_there_are(monkeypatch, text):
     with pytest.raises(StartError, match="LANGUAGE_CODE is") as error:
         language()
     assert error.value.hint == "set LANGUAGE_CODE to en or ko"
+
+
+@pytest.mark.parametrize(
+    "text", ["https://cron.example.com", "cron.example.com:443", "two names", "a..b", "é.example"]
+)
+def test_what_is_no_host_name_is_refused(monkeypatch, text):
+    monkeypatch.setenv("CRONBELL_HOSTS", f"good.example, {text}")
+    with pytest.raises(StartError, match="CRONBELL_HOSTS names"):
+        hosts()
+
+
+def test_names_with_a_dot_or_a_star_in_front_are_hosts(monkeypatch):
+    monkeypatch.delenv("VERCEL", raising=False)
+    monkeypatch.setenv("CRONBELL_HOSTS", "*,.example.com,[::1],cron-1.example.com.")
+    assert hosts()[:4] == ["*", ".example.com", "[::1]", "cron-1.example.com."]

@@ -99,3 +99,50 @@ def test_a_secret_that_cannot_be_sent_is_refused_without_being_shown(
     assert one.wait(60) == 1
     assert "CRON_SECRET" in one.output()
     assert secret not in one.output()
+
+
+SENSELESS = {
+    "CRON_SECRET_PREVIOUS": "canary-short",
+    "CRONBELL_HOSTS": "https://cron.example.com",
+    "CRONBELL_HTTPS": "perhaps",
+    "CRONBELL_LOG_CALLS": "some",
+    "CRONBELL_LOG_FORMAT": "xml",
+    "CRONBELL_LOG_LEVEL": "loud",
+    "CRONBELL_METRICS_TOKEN": "canary-short",
+    "CRONBELL_ORIGINS": "cron.example.com",
+    "CRONBELL_PING_SECRET": "canary-short",
+    "CRONBELL_PROXIES": "the one in front",
+    "CRONBELL_TARGET": "ftp://x",
+    "CRONBELL_TRACES": "2",
+    "DATABASE_URL": "mysql://a/b",
+    "DJANGO_SECRET_KEY": "canary-short",
+    "LANGUAGE_CODE": "de",
+}
+# What any text may be, or what is tried above.
+SENSIBLE = {
+    "CRON_SECRET", "CRON_SECRET_NEXT", "CRONBELL_DATA", "DJANGO_SETTINGS_MODULE",
+    "OTEL_SERVICE_NAME",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SENSELESS)
+def test_a_variable_that_makes_no_sense_stops_the_start_with_its_name_and_a_remedy(
+    process, tmp_path, free_port, name
+):
+    (tmp_path / "vercel.json").write_text(ONE_JOB)
+    target = {} if name == "CRONBELL_TARGET" else {"CRONBELL_TARGET": "http://127.0.0.1:1"}
+    env = {**target, name: SENSELESS[name]}
+    one = process(CRONBELL, "up", "--port", str(free_port), cwd=tmp_path, env=env)
+    assert one.wait(60) == 1, one.output()
+    said, hint = one.output().splitlines()[:2]
+    assert name in said or (name == "CRONBELL_TARGET" and "target" in said)
+    assert hint.startswith("  ")
+    assert "Traceback" not in one.output()
+    assert "canary" not in one.output()
+
+
+def test_every_variable_has_been_given_a_senseless_value():
+    from cronbell.config.variables import VARIABLES
+
+    assert SENSELESS.keys() | SENSIBLE == VARIABLES.keys()
+    assert not SENSELESS.keys() & SENSIBLE

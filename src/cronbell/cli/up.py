@@ -17,6 +17,7 @@ from cronbell.config.loader import Config, load
 from cronbell.config.variables import variable_faults
 from cronbell.domain import Fault
 from cronbell.errors import StartError
+from cronbell.tracing import wanted
 
 GRACE_SECONDS = 30.0
 VERCEL_JSON = Path("vercel.json")
@@ -54,6 +55,7 @@ def up(
     from cronbell.server.prepare import prepare, prepare_directory, provide_cron_secret
     from cronbell.server.supervisor import WEB, Child, Supervisor, check_port, web_command
 
+    wanted(os.environ)  # refused here, and not by each process when it starts
     files = None if only is Part.WEB else config_files(config)
     if only is not Part.RUNNER:
         check_port(host, port)

@@ -22,7 +22,7 @@ from cronbell.config.rotation import SecretSource
 from cronbell.dispatch import Dispatcher, PyreqwestTransport
 from cronbell.engine.memory import set_aside
 from cronbell.engine.watch import Watcher
-from cronbell.errors import CronbellError, describe
+from cronbell.errors import ConfigError, SecretError, StartError, describe
 from cronbell.logs import catch_uncaught
 from cronbell.process_end import end
 from cronbell.server.lifeline import SUPERVISED, end_with_parent
@@ -49,12 +49,12 @@ def main() -> int:
     watcher = Watcher(arguments.config, arguments.toml, target=arguments.target)
     try:
         config = watcher.read()
-    except CronbellError as error:
+        django.setup()
+        catch_uncaught()
+        _run(_serve(config, watcher, grace=arguments.grace, lease=arguments.lease))
+    except (ConfigError, SecretError, StartError) as error:
         sys.stderr.write(describe(error))
         return 1
-    django.setup()
-    catch_uncaught()
-    _run(_serve(config, watcher, grace=arguments.grace, lease=arguments.lease))
     return 0
 
 

@@ -22,6 +22,8 @@ POSTGRES_SCHEMES = frozenset({"postgres", "postgresql"})
 # A health check and a job that calls its own service ask under these, whatever the public name.
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 LANGUAGES = ("en", "ko")
+# As Django compares them: without port; a dot in front stands for all names below, a star for any.
+HOST = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\]")
 # Scheme, host and port, as a browser's Origin has them; Django takes a star for any subdomain.
 ORIGIN = re.compile(r"https?://(\*\.)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?")
 # Vercel's cron calls the production address; a person may open any of them.
@@ -34,8 +36,19 @@ def on_vercel() -> bool:
 
 
 def hosts() -> list[str]:
-    """Return the host names to answer to: ``CRONBELL_HOSTS``, Vercel's own, and the loopback's."""
+    """Return the host names to answer to: ``CRONBELL_HOSTS``, Vercel's own, and the loopback's.
+
+    Raises:
+        StartError: one that is named is none; every request for it would be refused.
+    """
     named = [one.strip() for one in os.environ.get("CRONBELL_HOSTS", "").split(",")]
+    for one in filter(None, named):
+        if not HOST.fullmatch(one):
+            raise StartError(
+                f"CRONBELL_HOSTS names {one!r}, which is no host name",
+                hint="write CRONBELL_HOSTS=cron.example.com, without https:// and port, several"
+                " with commas",
+            )
     given = [os.environ.get(variable, "") for variable in VERCEL_HOSTS if on_vercel()]
     return [one for one in dict.fromkeys([*named, *given, *LOOPBACK]) if one]
 
@@ -182,7 +195,7 @@ def flag(name: str, *, default: bool = False) -> bool:
 
 
 def token(name: str) -> str:
-    """Read a bearer token, empty where there is none; one that is too weak is refused.
+    """Read a token or key, empty where there is none; one that is too weak is refused.
 
     Raises:
         StartError: it breaks the rule that ``CRON_SECRET`` follows; the value is not shown.

@@ -16,8 +16,8 @@ from django.core.management import call_command
 from django.db import DatabaseError, connections
 
 from cronbell.config.rotation import CURRENT, FOLDER_VARIABLE
-from cronbell.config.secrets import check_secret
-from cronbell.errors import SecretError, StartError, StorageError
+from cronbell.config.secrets import secrets_from_env
+from cronbell.errors import StartError, StorageError
 from cronbell.files import DIRECTORY_MODE
 from cronbell.server.hooks import run_prepared
 from cronbell.server.secrets import secret_from_file
@@ -57,7 +57,8 @@ def provide_cron_secret(directory: Path) -> str:
         Where it comes from, for the person who starts the service; never the secret itself.
 
     Raises:
-        SecretError: it is too short, has blanks at an end, or its file can be read by others.
+        SecretError: it or ``CRON_SECRET_PREVIOUS`` is too short or has blanks at an end, or its
+            file can be read by others.
     """
     source = f"the environment variable {CRON_SECRET}"
     if os.environ.get(CRON_SECRET):
@@ -68,10 +69,7 @@ def provide_cron_secret(directory: Path) -> str:
         # Its processes look at the files, which a rotation changes while they run.
         os.environ[FOLDER_VARIABLE] = str(directory.absolute())
         source = str(path)
-    try:
-        check_secret(os.environ[CRON_SECRET])
-    except SecretError as error:
-        raise SecretError(f"{CRON_SECRET}: {error.message}", hint=error.hint) from None
+    secrets_from_env(os.environ)
     return source
 
 

@@ -35,7 +35,7 @@ CRONBELL_METRICS_TOKEN = token("CRONBELL_METRICS_TOKEN")
 PACKAGE = Path(__file__).resolve().parent.parent
 
 DEBUG = False
-SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY") or secret_from_file(
+SECRET_KEY = token("DJANGO_SECRET_KEY") or secret_from_file(
     CRONBELL_DATA_DIR / "django-secret-key", variable="DJANGO_SECRET_KEY"
 )
 ALLOWED_HOSTS = hosts()

@@ -24,7 +24,7 @@ from ideasgpt.llm.client import OpenAIClient
 from ideasgpt.llm.offline import OfflineClient
 
 KEY, BASE_URL, MODEL, PRICE = "OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL", "OPENAI_PRICE"
-CHOICE = "IDEASGPT_LLM"
+CHOICE, OFFLINE = "IDEASGPT_LLM", "offline"
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 DEFAULT_MODEL = "gpt-5.4-mini"
 
@@ -51,11 +51,8 @@ def provider_from_environment(clock: Clock) -> ChatClient:
     Raises:
         ProviderError: a variable is missing or senseless; the message names it.
     """
-    choice = os.environ.get(CHOICE, "").strip().lower()
-    if choice == "offline":
+    if _choice() == OFFLINE:
         return OfflineClient()
-    if choice not in {"", "openai"}:
-        raise ProviderError(f"{CHOICE} is {choice!r}", hint=f"set {CHOICE} to openai or offline")
     setting = read_setting()
     return OpenAIClient(
         key=setting.key,
@@ -66,31 +63,55 @@ def provider_from_environment(clock: Clock) -> ChatClient:
     )
 
 
+def check_settings() -> None:
+    """Look at every variable that is set; none need be: without a key the job says so.
+
+    Raises:
+        ProviderError: one is senseless.
+    """
+    _choice()
+    _key()
+    _base_url()
+    _price()
+
+
 def read_setting() -> Setting:
     """Read the variables.
 
     Raises:
         ProviderError: one is missing or senseless.
     """
-    key = os.environ.get(KEY, "").strip()
+    key = _key()
     if not key:
         raise ProviderError(
             f"{KEY} is not set",
             hint=f"set {KEY} to your provider's key, or {CHOICE}=offline to see sample text",
         )
-    if not key.isascii() or not key.isprintable():
+    return Setting(key, _base_url(), _given(MODEL) or DEFAULT_MODEL, _price())
+
+
+def _given(name: str) -> str:
+    return os.environ.get(name, "").strip()
+
+
+def _choice() -> str:
+    choice = _given(CHOICE).lower()
+    if choice not in {"", "openai", OFFLINE}:
+        raise ProviderError(f"{CHOICE} is {choice!r}", hint=f"set {CHOICE} to openai or offline")
+    return choice
+
+
+def _key() -> str:
+    key = _given(KEY)
+    if not (key.isascii() and key.isprintable()):  # as nothing is
         raise ProviderError(
             f"{KEY} holds characters that no header can carry", hint="copy the key once more"
         )
-    return Setting(
-        key,
-        _base_url(os.environ.get(BASE_URL, "").strip() or DEFAULT_BASE_URL),
-        os.environ.get(MODEL, "").strip() or DEFAULT_MODEL,
-        _price(os.environ.get(PRICE, "").strip()),
-    )
+    return key
 
 
-def _base_url(text: str) -> str:
+def _base_url() -> str:
+    text = _given(BASE_URL) or DEFAULT_BASE_URL
     try:
         parts = urlsplit(text)
         good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
@@ -103,7 +124,8 @@ def _base_url(text: str) -> str:
     return text
 
 
-def _price(text: str) -> Price | None:
+def _price() -> Price | None:
+    text = _given(PRICE)
     if not text:
         return None
     try:

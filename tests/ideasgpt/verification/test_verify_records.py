@@ -409,7 +409,16 @@ def test_senseless_settings_are_refused(monkeypatch, settings, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("SERVICE_TOKEN", "short"), ("VERIFY_BATCH_SIZE", "0"), ("VERIFY_URL", "ftp://here")],
+    [
+        ("SERVICE_TOKEN", "short"),
+        ("VERIFY_BATCH_SIZE", "0"),
+        ("VERIFY_SAMPLE_PERCENT", "all"),
+        ("VERIFY_URL", "ftp://here"),
+        ("IDEASGPT_LLM", "ofline"),
+        ("IDEASGPT_SAMPLE", "some"),
+        ("OPENAI_BASE_URL", "localhost:11434"),
+        ("OPENAI_PRICE", "cheap"),
+    ],
 )
 def test_a_senseless_setting_stops_the_start_with_a_word_on_what_to_do(
     prepared, process, name, value

@@ -34,7 +34,9 @@ from ideasgpt.ideas.jobs.harvest import LEAST_SECONDS, Harvest, harvest
 from ideasgpt.ideas.jobs.words import service_text, service_text_later
 from ideasgpt.ideas.models import Category, GeneratedBatch
 from ideasgpt.llm.chat import ChatClient, Ended, Reply, Usage
-from ideasgpt.llm.provider import provider_from_environment
+from ideasgpt.llm.provider import check_settings, provider_from_environment
+
+check_settings()  # refused at the start, not at noon on Thursday
 
 NAME = "generate-ideas"
 CATEGORY = "category"
