@@ -49,6 +49,34 @@ def test_the_data_directory_is_the_owners_alone(tmp_path):
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
 
 
+@pytest.mark.parametrize("name", ["package.json", ".git", "한국어"])
+def test_an_open_folder_with_files_of_others_is_left_as_it_is(tmp_path, name):
+    directory = tmp_path / "project"
+    directory.mkdir()
+    (directory / name).touch()
+    directory.chmod(0o755)
+    with pytest.raises(StartError, match=r"open to others \(mode 0755\)") as error:
+        prepare_directory(directory)
+    assert f"chmod 700 {directory}" in error.value.hint
+    assert [path.name for path in directory.iterdir()] == [name]
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o755
+    directory.chmod(0o700)
+    prepare_directory(directory)
+
+
+@pytest.mark.parametrize(
+    "names", [["lost+found"], ["runlog.sqlite3", "vercel.json"], ["django-secret-key", "notes"]]
+)
+def test_an_open_folder_that_is_a_volume_or_was_used_before_is_closed(tmp_path, names):
+    directory = tmp_path / "data"
+    directory.mkdir()
+    for name in names:
+        (directory / name).touch()
+    directory.chmod(0o755)
+    prepare_directory(directory)
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+
+
 def test_a_file_in_its_place_is_refused_with_the_remedy(tmp_path):
     path = tmp_path / "data"
     path.write_text("")
@@ -63,6 +91,13 @@ def test_a_port_that_is_taken_is_said_before_anything_starts():
         port = taken.getsockname()[1]
         with pytest.raises(StartError, match=f"127.0.0.1:{port}.*--port"):
             check_port("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("host", ["nobody.invalid", "192.0.2.1"])
+def test_a_host_that_is_not_this_machine_is_said_to_be_the_fault(host):
+    with pytest.raises(StartError, match=f"cannot listen on {host}") as error:
+        check_port(host, 8000)
+    assert "--host" in error.value.hint
 
 
 @pytest.mark.parametrize(

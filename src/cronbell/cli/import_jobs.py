@@ -113,7 +113,7 @@ def _read(file: str) -> str:
         return read_text(Path(file))
     except UnreadableError as error:
         place = f"{file}:{error.line}" if error.line else file
-        raise CronbellError(f"{place} {error.message}", hint=error.hint) from None
+        raise CronbellError(f"{place}: {error.message}", hint=error.hint) from None
 
 
 def _base(target: str) -> str:

@@ -23,6 +23,9 @@ from cronbell.server.hooks import run_prepared
 from cronbell.server.secrets import secret_from_file
 
 LOCK = "start.lock"
+# One of these is in every data directory that Cronbell has used.
+OURS = frozenset({"app.sqlite3", "runlog.sqlite3", "django-secret-key", CURRENT, LOCK})
+NOBODYS = frozenset({"lost+found"})  # where a volume of its own is mounted
 # PostgreSQL's advisory lock for the same: any number, the same in every version.
 PREPARE_LOCK = 0x63726F6F
 CRON_SECRET = "CRON_SECRET"  # noqa: S105 - the variable's name
@@ -33,12 +36,18 @@ PASSWORD_BYTES = 12
 def prepare_directory(directory: Path) -> None:
     """Make the data directory if needed, readable by its owner alone.
 
+    One that others may look into is closed to them only if it is empty or Cronbell's already: a
+    project's folder, or ``/tmp``, named by mistake must stay as it is.
+
     Raises:
-        StartError: it cannot be made or is not a directory this user may write to.
+        StartError: it cannot be made, is not a directory this user may write to, or is open and
+            holds files of others.
     """
     try:
         directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-        if stat.S_IMODE(directory.stat().st_mode) & 0o077:
+        mode = stat.S_IMODE(directory.stat().st_mode)
+        if mode & 0o077:
+            _see_that_it_is_ours(directory, mode)
             directory.chmod(DIRECTORY_MODE)
         probe = directory / f".probe-{os.getpid()}"
         probe.touch(mode=0o600)
@@ -48,6 +57,17 @@ def prepare_directory(directory: Path) -> None:
             f"the data directory {directory} cannot be used: {error.strerror}",
             hint="name another with --data DIR, or give this user the right to write there",
         ) from error
+
+
+def _see_that_it_is_ours(directory: Path, mode: int) -> None:
+    there = {path.name for path in directory.iterdir()} - NOBODYS
+    if there and not there & OURS:
+        raise StartError(
+            f"the data directory {directory} holds other files and is open to others"
+            f" (mode {mode:04o})",
+            hint=f"name an empty or a new folder with --data DIR, or chmod 700 {directory} if it"
+            " is the right one",
+        )
 
 
 def provide_cron_secret(directory: Path) -> str:

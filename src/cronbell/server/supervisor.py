@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -46,6 +47,12 @@ def web_command(host: str, port: int) -> list[str]:
     return [sys.executable, "-m", "cronbell.server.web", "--host", host, "--port", str(port)]
 
 
+PORT_HINTS = {
+    errno.EADDRINUSE: "is it running already? Or choose another with --port",
+    errno.EACCES: "choose one above 1023 with --port, which every user may",
+}
+
+
 def check_port(host: str, port: int) -> None:
     """See that the port is free before anything is started.
 
@@ -60,7 +67,9 @@ def check_port(host: str, port: int) -> None:
         except OSError as error:
             raise StartError(
                 f"cannot listen on {host}:{port}: {error.strerror}",
-                hint="is it running already? Or choose another with --port",
+                hint=PORT_HINTS.get(
+                    error.errno or 0, "name an address of this machine with --host"
+                ),
             ) from error
 
 
