@@ -97,11 +97,13 @@ def _empty_store(scene: Scene) -> Iterator[tuple[Path, Mapping[str, str]]]:
         yield Path(folder), environment
 
 
-def _command(role: str, scene: Scene, folder: Path, number: int = 0) -> list[str]:
+def _command(
+    role: str, scene: Scene, folder: Path, number: int = 0, without: str = ""
+) -> list[str]:
     command = [sys.executable, "-m", "benchmarks.herd", "--role", role]
     command += ["--target", scene.target.url, "--jobs", str(scene.jobs)]
     command += ["--concurrency", str(scene.concurrency)]
-    return [*command, "--folder", str(folder), "--number", str(number)]
+    return [*command, "--folder", str(folder), "--number", str(number), "--without", without]
 
 
 def measure_bare(scene: Scene) -> dict[str, float]:
@@ -125,16 +127,17 @@ def _mean(before: dict[str, float], after: dict[str, float]) -> dict[str, float]
     return {name: (before[name] + after[name]) / 2 for name in before}
 
 
-def measure_runners(scene: Scene, runners: int) -> dict[str, float]:
+def measure_runners(scene: Scene, runners: int, without: str = "") -> dict[str, float]:
     """Run so many runners on one empty store; return rate and lateness of all runs together.
 
     Ends the benchmark unless each fire was called once, by the target's own count and by the log.
+    There is no lateness where ``without`` leaves out what would be in the log.
     """
     before = scene.target.calls()
     with _empty_store(scene) as (folder, environment):
         started = [
             subprocess.Popen(
-                _command("engine", scene, folder, number),
+                _command("engine", scene, folder, number, without),
                 env=environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -149,6 +152,8 @@ def measure_runners(scene: Scene, runners: int) -> dict[str, float]:
                 process.kill()
                 process.communicate()
         judge_calls(scene.jobs, scene.target.calls() - before)
+        if without:
+            return {"per_second": scene.jobs / recorded, "seconds": recorded}
         command = _command("look", scene, folder)
         done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
         found: dict[str, float] = json.loads(done.stdout)
@@ -221,7 +226,7 @@ def compare(scene: Scene, rounds: int) -> Shares:
 
 
 @contextmanager
-def _server(store_name: str) -> Iterator[postgres.Server | None]:
+def server_of(store_name: str) -> Iterator[postgres.Server | None]:
     if store_name == "sqlite":
         yield None
         return
@@ -244,13 +249,19 @@ def main() -> int:
     parser.add_argument("--target", default="")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--number", type=int, default=0)
+    parser.add_argument("--without", default="")
     given = parser.parse_args()
     if given.role is not None:
         roles = {
             "bare": lambda: bare_loop(given.target, given.jobs, given.concurrency),
             "calls": lambda: calls_alone(given.target, given.jobs, given.concurrency, given.folder),
             "engine": lambda: engine(
-                given.target, given.jobs, given.concurrency, given.folder, given.number
+                given.target,
+                given.jobs,
+                given.concurrency,
+                given.folder,
+                given.number,
+                without=given.without,
             ),
             "look": lambda: look(given.jobs),
         }
@@ -264,7 +275,7 @@ def main() -> int:
         answering_at_once(Path(folder)) as target,
     ):
         for name in LIMITS if given.store == "both" else [given.store]:
-            with _server(name) as server:
+            with server_of(name) as server:
                 scene = Scene(target, jobs, given.concurrency, name, server)
                 kept.append(compare(scene, rounds).kept(name))
     return 0 if given.quick or all(kept) else 1

@@ -111,7 +111,7 @@ class Ended:
 
 
 async def engine(
-    target: str, jobs: int, concurrency: int, folder: Path, number: int
+    target: str, jobs: int, concurrency: int, folder: Path, number: int, *, without: str = ""
 ) -> dict[str, float]:
     """Let a whole runner do it, or its share; say when everything was recorded.
 
@@ -121,6 +121,7 @@ async def engine(
     import django
 
     django.setup()
+    _leave_out(without)
     from cronbell.config.loader import load
     from cronbell.dispatch import Dispatcher, PyreqwestTransport
     from cronbell.engine.loop import Runner, RunnerSettings
@@ -153,6 +154,25 @@ async def engine(
     await task
     await transport.close()
     return {"recorded": recorded, "ended": runner.pool._ended}  # noqa: SLF001 - likewise
+
+
+def _leave_out(what: str) -> None:
+    """Take the writing of ends out of the engine, or deciding on them too (``herd_bounds``)."""
+    from cronbell.engine import settle
+    from cronbell.engine.executors import embedded
+    from cronbell.runlog.store import Claimed
+
+    async def unwritten(settler: settle.Settler, batch: settle._Batch) -> None:
+        del batch
+        await settler.clock.wait(0)
+
+    def undecided(run: Claimed, *_about: object, **_more: object) -> settle.Finish:
+        return settle.Finish(run, [])
+
+    if what in {"ends", "decisions"}:
+        settle.Settler._commit = unwritten  # noqa: SLF001
+    if what == "decisions":
+        embedded.decide = undecided
 
 
 def _vercel_json(folder: Path, jobs: int, number: int) -> Path:

@@ -43,6 +43,14 @@ def test_the_herd_is_run_once_by_one_runner_and_by_two(nginx):
         assert words in answer.stdout
 
 
+def test_the_bounds_of_the_herd_are_measured_small(nginx):
+    answer = small("herd_bounds", "--jobs", "60", "--rounds", "1")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    lines = answer.stdout.splitlines()[1:]
+    names = ["calls alone", "whole", "ends not written", "nor decided"]
+    assert [line[:18].strip() for line in lines] == names
+
+
 @linux
 def test_the_trickle_runs_small(nginx):
     answer = small("trickle", "--jobs", "80", "--minutes", "0.05")
