@@ -65,8 +65,8 @@ def _see_that_it_is_ours(directory: Path, mode: int) -> None:
         raise StartError(
             f"the data directory {directory} holds other files and is open to others"
             f" (mode {mode:04o})",
-            hint=f"name an empty or a new folder with --data DIR, or chmod 700 {directory} if it"
-            " is the right one",
+            hint="name an empty or a new folder with --data DIR; if this is the right one, close"
+            " it to others first",
         )
 
 
