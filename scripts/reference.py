@@ -363,9 +363,8 @@ def headers() -> str:
         schedule="0 0 * * *",
         method="POST",
     )
-    call = AttemptCall(
-        key=fire_key(spec.path, spec.schedule, due), scheduled_at=due, attempt=1, dry_run=True
-    )
+    key, trace = fire_key(spec.path, spec.schedule, due), f"00-{'ab' * 16}-{'cd' * 8}-01"
+    call = AttemptCall(key, due, attempt=1, dry_run=True, traceparent=trace)
     sent = build_request(spec, call, secret="$CRON_SECRET").headers  # noqa: S106 - its name, not its value
     rows = [
         (f"`{name}`", f"`{value}`", _described(MEANINGS.get(name), name)) for name, value in sent

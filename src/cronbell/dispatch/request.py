@@ -40,6 +40,7 @@ MEANINGS = {
     "X-Cronbell-Scheduled-At": "When the run was due.",
     "X-Cronbell-Attempt": "1 for the first attempt. After a failure a higher one runs again.",
     "X-Cronbell-Dry-Run": "`true`: say what would be done, do nothing. Without a dry run: 400.",
+    "traceparent": "Which trace it is part of (W3C Trace Context), with `CRONBELL_TRACES`.",
 }
 
 # Everything up to the path, the path with its query, and the fragment, which is never sent.
