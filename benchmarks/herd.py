@@ -227,6 +227,7 @@ def compare(scene: Scene, rounds: int) -> Shares:
 
 @contextmanager
 def server_of(store_name: str) -> Iterator[postgres.Server | None]:
+    """Lend a PostgreSQL that keeps its data safe; None where the store is SQLite."""
     if store_name == "sqlite":
         yield None
         return

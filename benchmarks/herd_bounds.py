@@ -3,7 +3,7 @@
 By turns, one runner as it is, one whose ends are gathered and not written, and one that does not
 decide on them either (nothing is in the log then: only the target's count says that each job was
 called once). Each stands between two bare loops, as in ``herd``, with the runner's own calls made
-without an engine beside them. No engine of this client does more than the last one.
+without an engine beside them.
 
     python -m benchmarks.herd_bounds [--store sqlite|postgresql] [--jobs 10000] [--rounds 5]
 """

@@ -139,6 +139,14 @@ def test_doctor_names_a_variable_that_does_nothing(process, prepared_with_jobs):
     assert "not-to-be-shown" not in one.output()
 
 
+def test_doctor_looks_at_the_secret_before_too(process, prepared_with_jobs):
+    secrets = {"CRON_SECRET": "sixteen-characters", "CRON_SECRET_PREVIOUS": "canary-short"}
+    one = process(CRONBELL, "doctor", env={**prepared_with_jobs, **secrets})
+    assert one.wait(60) == 1
+    assert "FAIL CRON_SECRET: CRON_SECRET_PREVIOUS has fewer than 16 characters" in one.output()
+    assert "canary" not in one.output()
+
+
 def test_a_folder_without_a_run_log_is_not_given_one(process, tmp_path, store_url):
     one = process(CRONBELL, "jobs", "--data", tmp_path / "nothing")
     assert one.wait(60) == 1

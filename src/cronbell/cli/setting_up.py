@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from cronbell.errors import StartError, StorageError
-from cronbell.server.environment import DATA_VARIABLE, data_dir
+from cronbell.server.environment import DATA_VARIABLE, RUNLOG_FILE, data_dir
 
 DataOption = Annotated[
     Path | None,
@@ -38,7 +38,7 @@ def open_run_log(data: Path | None) -> Path:
         StorageError: its database does not answer.
     """
     directory = point_at_data(data)
-    if not os.environ.get("DATABASE_URL") and not (directory / "runlog.sqlite3").exists():
+    if not os.environ.get("DATABASE_URL") and not (directory / RUNLOG_FILE).exists():
         raise StartError(
             f"there is no run log in {directory}",
             hint="start one here with `cronbell up`, or name its folder with --data",

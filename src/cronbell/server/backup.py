@@ -27,11 +27,12 @@ from cronbell import __version__
 from cronbell.clock import iso
 from cronbell.errors import CronbellError
 from cronbell.files import DIRECTORY_MODE, OWNER_ONLY
+from cronbell.server.environment import APP_FILE, RUNLOG_FILE
 from cronbell.server.prepare import LOCK
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-DATABASES = ("runlog.sqlite3", "app.sqlite3")
+DATABASES = (RUNLOG_FILE, APP_FILE)
 PASSED_OVER = frozenset(
     {LOCK, *(f"{name}{end}" for name in DATABASES for end in ("", "-wal", "-shm", "-journal"))}
 )

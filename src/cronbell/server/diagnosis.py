@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from cronbell import __version__
 from cronbell.clock import Clock, from_micros, iso
 from cronbell.config.loader import check_files
-from cronbell.config.secrets import check_secret
+from cronbell.config.secrets import secrets_from_env
 from cronbell.config.variables import variable_faults
 from cronbell.errors import CronbellError
 from cronbell.schedule.zones import tzdata_version
@@ -106,7 +106,7 @@ def data_directory(directory: Path) -> Finding:
 
 
 def secret(directory: Path) -> Finding:
-    """See that there is a CRON_SECRET that can be sent in a header."""
+    """See that there is a CRON_SECRET, and that it and the one before can be sent in a header."""
     value = os.environ.get("CRON_SECRET", "")
     source = "environment"
     path = directory / "cron-secret"
@@ -120,7 +120,7 @@ def secret(directory: Path) -> Finding:
             remedy="set it to 16 or more random characters; `cronbell up` makes one",
         )
     try:
-        check_secret(value)
+        secrets_from_env({**os.environ, "CRON_SECRET": value})
     except CronbellError as error:
         return Finding("CRON_SECRET", ok=False, detail=error.message, remedy=error.hint)
     return Finding("CRON_SECRET", ok=True, detail=f"from {source}")

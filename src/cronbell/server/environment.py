@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from cronbell.config.alert_keys import LANGUAGES
 from cronbell.config.secrets import check_secret
 from cronbell.errors import SecretError, StartError
 
 DATA_VARIABLE = "CRONBELL_DATA"
 DEFAULT_DATA = ".cronbell"
+APP_FILE, RUNLOG_FILE = "app.sqlite3", "runlog.sqlite3"
 POSTGRES_SCHEMES = frozenset({"postgres", "postgresql"})
 # A health check and a job that calls its own service ask under these, whatever the public name.
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-LANGUAGES = ("en", "ko")
 # As Django compares them: without port; a dot in front stands for all names below, a star for any.
 HOST = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\]")
 # Scheme, host and port, as a browser's Origin has them; Django takes a star for any subdomain.
@@ -41,8 +42,8 @@ def hosts() -> list[str]:
     Raises:
         StartError: one that is named is none; every request for it would be refused.
     """
-    named = [one.strip() for one in os.environ.get("CRONBELL_HOSTS", "").split(",")]
-    for one in filter(None, named):
+    named = _listed("CRONBELL_HOSTS")
+    for one in named:
         if not HOST.fullmatch(one):
             raise StartError(
                 f"CRONBELL_HOSTS names {one!r}, which is no host name",
@@ -59,14 +60,14 @@ def origins() -> list[str]:
     Raises:
         StartError: one of them is no origin; a form from it would be refused without a word why.
     """
-    found = [one.strip().rstrip("/") for one in os.environ.get("CRONBELL_ORIGINS", "").split(",")]
-    for one in filter(None, found):
+    found = [one.rstrip("/") for one in _listed("CRONBELL_ORIGINS")]
+    for one in found:
         if not ORIGIN.fullmatch(one):
             raise StartError(
                 f"CRONBELL_ORIGINS names {one!r}, which is no origin",
                 hint="write CRONBELL_ORIGINS=https://cron.example.com, several with commas",
             )
-    return [one for one in found if one]
+    return found
 
 
 def language() -> str:
@@ -111,8 +112,8 @@ def databases(directory: Path, url: str) -> dict[str, dict[str, Any]]:
             hint="set it to a PostgreSQL database in the project's environment variables",
         )
     return {
-        "default": sqlite(directory / "app.sqlite3"),
-        "runlog": sqlite(directory / "runlog.sqlite3"),
+        "default": sqlite(directory / APP_FILE),
+        "runlog": sqlite(directory / RUNLOG_FILE),
     }
 
 
@@ -167,7 +168,7 @@ def networks(name: str) -> tuple[IPv4Network | IPv6Network, ...]:
         StartError: one of them is neither.
     """
     found = []
-    for one in filter(None, (part.strip() for part in os.environ.get(name, "").split(","))):
+    for one in _listed(name):
         try:
             found.append(ip_network(one))
         except ValueError as error:
@@ -176,6 +177,11 @@ def networks(name: str) -> tuple[IPv4Network | IPv6Network, ...]:
                 hint=f"write {name}=127.0.0.1 or {name}=10.0.0.0/8,fd00::/8",
             ) from None
     return tuple(found)
+
+
+def _listed(name: str) -> list[str]:
+    """Return what a variable lists with commas, without blanks."""
+    return [one for part in os.environ.get(name, "").split(",") if (one := part.strip())]
 
 
 def flag(name: str, *, default: bool = False) -> bool:

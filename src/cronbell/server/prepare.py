@@ -19,12 +19,13 @@ from cronbell.config.rotation import CURRENT, FOLDER_VARIABLE
 from cronbell.config.secrets import secrets_from_env
 from cronbell.errors import StartError, StorageError
 from cronbell.files import DIRECTORY_MODE
+from cronbell.server.environment import APP_FILE, RUNLOG_FILE
 from cronbell.server.hooks import run_prepared
 from cronbell.server.secrets import secret_from_file
 
 LOCK = "start.lock"
 # One of these is in every data directory that Cronbell has used.
-OURS = frozenset({"app.sqlite3", "runlog.sqlite3", "django-secret-key", CURRENT, LOCK})
+OURS = frozenset({APP_FILE, RUNLOG_FILE, "django-secret-key", CURRENT, LOCK})
 NOBODYS = frozenset({"lost+found"})  # where a volume of its own is mounted
 # PostgreSQL's advisory lock for the same: any number, the same in every version.
 PREPARE_LOCK = 0x63726F6F
